@@ -1,0 +1,1 @@
+"""Face: REST under /api/v1, its OpenAPI document and reference page."""

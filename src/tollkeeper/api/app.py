@@ -1,0 +1,81 @@
+"""The HTTP application: every route, in one place."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from tollkeeper import __version__
+from tollkeeper.api import access_tokens, audit, customers, error_pages, system
+from tollkeeper.api.answers import JsonResponse
+from tollkeeper.api.middleware import RequestMiddleware
+from tollkeeper.api.refusals import add_refusals
+from tollkeeper.infra.runtime import Runtime
+
+RESOURCES = (customers, access_tokens, audit)
+
+_DESCRIPTION = """Who may call, how much was used, what is owed: in agreement to the cent.
+
+Every answer is `{"data": ..., "meta": {...}}`, every error `{"error": {"code", "message",
+"details", "docs"}}`; each carries `X-Request-Id`. Times are RFC 3339 in UTC, money is an integer in
+minor units beside a lower-case `currency`, quantities are JSON numbers of exact digits.
+Send `Idempotency-Key` with any change, and repeat it without fear.
+"""
+
+
+def create_app(runtime: Callable[[], AbstractAsyncContextManager[Runtime]]) -> FastAPI:
+    """The application; `runtime` opens its parts when the server starts, and closes them."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with runtime() as opened:
+            app.state.runtime = opened
+            yield
+
+    app = FastAPI(
+        title="Tollkeeper",
+        version=__version__,
+        description=_DESCRIPTION,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+        default_response_class=JsonResponse,
+    )
+    v1 = APIRouter(prefix="/api/v1")
+    for resource in RESOURCES:
+        v1.include_router(resource.router)
+    app.include_router(v1)
+    app.include_router(system.router)
+    app.include_router(error_pages.router)
+    app.add_middleware(RequestMiddleware)
+    add_refusals(app)
+
+    @app.get("/api/openapi.json", include_in_schema=False)
+    async def openapi() -> JsonResponse:
+        return JsonResponse(document(app))
+
+    return app
+
+
+def document(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI 3.1 document, made once and kept."""
+    if app.openapi_schema is None:
+        made = get_openapi(
+            title=app.title,
+            version=app.version,
+            summary="The billing engine that API companies run beside their API.",
+            description=app.description,
+            routes=app.routes,
+            license_info=app.license_info,
+            servers=[{"url": "/", "description": "The provider's own address."}],
+        )
+        schemas = made["components"]["schemas"]
+        for unused in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(unused, None)
+        app.openapi_schema = made
+    return app.openapi_schema

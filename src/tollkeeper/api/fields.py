@@ -1,0 +1,102 @@
+"""Types of fields and parameters that several routes share."""
+
+import re
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+
+from tollkeeper.api.documents import Schema
+from tollkeeper.kernel.clock import parse_instant
+from tollkeeper.kernel.errors import InvalidValue
+from tollkeeper.kernel.ids import parse_uuid
+from tollkeeper.kernel.pages import MAX_PER_PAGE, Page
+
+_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,19}")
+_NOT_A_CURSOR = "must be the next_cursor of an earlier answer"
+
+
+def _storable(value: str) -> str:
+    # In a body the parser has refused these already; in an address nobody has.
+    if "\x00" in value:
+        raise InvalidValue("must not contain a NUL character")
+    if not value.strip():
+        raise InvalidValue("must not be blank")
+    return value
+
+
+def _visible(most: int) -> Any:
+    """A text of 1 to `most` characters, of which at least one is visible."""
+    pattern = r"^[^\x00]*[^\s\x00][^\x00]*$"
+    return Field(min_length=1, max_length=most, json_schema_extra={"pattern": pattern})
+
+
+ShortText = Annotated[str, _visible(64), AfterValidator(_storable)]
+Text = Annotated[str, _visible(255), AfterValidator(_storable)]
+
+
+def _digits(value: Any) -> Any:
+    # Python also reads `1_0`, `+1` and ` 1 `, which no schema of ours promises.
+    if isinstance(value, str) and not _WHOLE_NUMBER.fullmatch(value):
+        raise InvalidValue("must be a whole number such as 1")
+    return value
+
+
+WholeNumber = Annotated[int, BeforeValidator(_digits, json_schema_input_type=int)]
+
+
+def _instant(value: Any) -> datetime:
+    if not isinstance(value, str):
+        raise InvalidValue("must be an RFC 3339 time with an offset such as '2026-01-31T00:00:00Z'")
+    return parse_instant(value)
+
+
+Instant = Annotated[
+    datetime,
+    BeforeValidator(_instant),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-06-06T12:00:00Z"]}),
+]
+
+
+def _cursor(value: Any) -> UUID:
+    if not isinstance(value, str):
+        raise InvalidValue(_NOT_A_CURSOR)
+    try:
+        return parse_uuid(value)
+    except InvalidValue as error:
+        raise InvalidValue(_NOT_A_CURSOR) from error
+
+
+# Collections are in order of their ids (UUIDv7, so by time): the last id seen is where to go on.
+Cursor = Annotated[
+    UUID, BeforeValidator(_cursor), WithJsonSchema({"type": "string", "format": "uuid"})
+]
+
+
+class PageParameters(Schema):
+    """Which page of a list."""
+
+    page: WholeNumber = Field(1, ge=1, le=1_000_000, description="Counted from 1.")
+    per_page: WholeNumber = Field(50, ge=1, le=MAX_PER_PAGE, description="How many on a page.")
+
+    def asked(self) -> Page:
+        return Page(self.page, self.per_page)
+
+    def filters(self) -> dict[str, str]:
+        """The parameters given that are neither paging nor search: fields and what they equal."""
+        return self.model_dump(exclude_none=True, exclude={"page", "per_page", "search"})
+
+
+class CursorParameters(Schema):
+    """Where to go on in an unbounded list."""
+
+    cursor: Cursor | None = Field(
+        None,
+        description="The `next_cursor` of the answer before; leave it out to begin.",
+    )
+    per_page: WholeNumber = Field(50, ge=1, le=MAX_PER_PAGE, description="How many at once.")
+
+    def filters(self) -> dict[str, str]:
+        """The parameters given that are not paging: fields and what they equal."""
+        return self.model_dump(exclude_none=True, exclude={"cursor", "per_page"})

@@ -1,0 +1,1 @@
+"""Who buys: customers, identified by our id or the provider's own."""

@@ -1,0 +1,1 @@
+"""The machine room: PostgreSQL, unit of work, jobs, outbox, settings, telemetry."""

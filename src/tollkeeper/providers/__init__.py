@@ -1,0 +1,1 @@
+"""Who sells: provider domains, access tokens, the audit trail."""
