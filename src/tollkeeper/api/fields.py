@@ -43,7 +43,7 @@ def _digits(value: Any) -> Any:
     return value
 
 
-WholeNumber = Annotated[int, BeforeValidator(_digits, json_schema_input_type=int)]
+WholeNumber = Annotated[int, BeforeValidator(_digits)]
 
 
 def _instant(value: Any) -> datetime:
@@ -55,7 +55,7 @@ def _instant(value: Any) -> datetime:
 Instant = Annotated[
     datetime,
     BeforeValidator(_instant),
-    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-06-06T12:00:00Z"]}),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2099-12-31T23:59:59Z"]}),
 ]
 
 

@@ -48,18 +48,17 @@ class RequestMiddleware:
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
+            answering = self._app
             try:
                 scope["path"] = read_path(scope)
                 check_query(scope)
             except UnicodeDecodeError:
-                response = refused(
+                answering = refused(
                     request,
                     ADDRESS_INVALID.error("the path and the query must be percent-encoded UTF-8"),
                 )
-                await response(scope, receive, send_with_id)
-                return
             try:
-                await self._app(scope, receive, send_with_id)
+                await answering(scope, receive, send_with_id)
             except Exception as error:  # noqa: BLE001 - the net: logged, counted and answered
                 response = unexpected(request, error)
                 if not status:
@@ -70,7 +69,7 @@ class RequestMiddleware:
 
 def _route_template(scope: MutableMapping[str, Any]) -> str:
     """The route's path with its parameters' names, and the prefix that its router does not know."""
-    template = getattr(scope.get("route"), "path", None)
+    template: str | None = getattr(scope.get("route"), "path", None)
     if template is None:
         return "unmatched"
     parts = scope["path"].split("/")

@@ -3,7 +3,18 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, RowMapping, case, delete, func, or_, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    RowMapping,
+    TextClause,
+    case,
+    delete,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tollkeeper.customers.model import Customer
@@ -59,7 +70,9 @@ async def list_customers(
     filters: dict[str, str],
 ) -> PageOf[Customer]:
     """Newest first. search: every word must begin a word of name, e-mail or external id."""
-    conditions: list[ColumnElement[bool]] = [customers.c.provider_id == scope.provider_id]
+    conditions: list[ColumnElement[bool] | TextClause] = [
+        customers.c.provider_id == scope.provider_id
+    ]
     if search is not None:
         conditions.append(_SEARCH.bindparams(words=search))
     conditions += [customers.c[column] == wanted for column, wanted in filters.items()]

@@ -15,16 +15,10 @@ async def issue_access_token(
 ) -> tuple[AccessToken, str]:
     """Create a token of the scope's provider; answers it with the text `<id>|<secret>`.
 
-    Raises access_tokens.expires_at_invalid.
+    Raises access_tokens.already_expired.
     """
     if expires_at is not None and expires_at <= work.now:
-        sentence = "expires_at must be in the future"
-        raise TOKEN_EXPIRED_AT_BIRTH.error(
-            sentence,
-            details=[
-                {"field": "expires_at", "code": TOKEN_EXPIRED_AT_BIRTH.code, "message": sentence}
-            ],
-        )
+        raise TOKEN_EXPIRED_AT_BIRTH.error("expires_at must be in the future")
     secret = new_secret()
     token = await store.insert_token(
         work.scope,
