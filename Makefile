@@ -1,14 +1,16 @@
 # `make` shows what there is. A fresh machine needs Python 3.11 or newer and make, nothing else.
 
 PYTHON ?= python3
-PORT ?= 8080
-HOST ?= 127.0.0.1
-DATA_DIR ?= tollkeeper-data
 UV_VERSION := 0.13.8
 
 BIN := .venv/bin
-UV := UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=.venv $(BIN)/uv
+# Compiled at installation, so that the first start is as quick as the second.
+UV := UV_COMPILE_BYTECODE=1 UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=.venv $(BIN)/uv
 STATIC := src/tollkeeper/api/static/.stamp.json
+
+# Only what was given to make goes before `.env` and the environment.
+given = $(if $(filter command line,$(origin $(1))),$(2) "$($(1))")
+SERVE := serve $(call given,HOST,--host) $(call given,PORT,--port) $(call given,DATA_DIR,--data-dir)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check lint types layers architecture tests docs format assets build clean
@@ -21,7 +23,7 @@ help: ## Show this list
 
 run: .venv/.run ## Set up and start everything on the embedded database (PORT=, HOST=, DATA_DIR=)
 	@$(MAKE) -s assets || echo "Going on without the API reference page."
-	@exec $(BIN)/tollkeeper serve --host $(HOST) --port $(PORT) --data-dir $(DATA_DIR)
+	@exec $(BIN)/tollkeeper $(SERVE)
 
 test: lint types layers tests ## Set up, check everything, run all tests
 

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tollkeeper.api.app import create_app
+from tollkeeper.gate.gate import Gate, open_gate
 from tollkeeper.infra.database import DatabaseUrls
 from tollkeeper.infra.embedded.server import EmbeddedPostgres
 from tollkeeper.infra.migrate import migrate
@@ -92,9 +93,16 @@ def session_app(opened: Runtime) -> FastAPI:
     return create_app(lambda: nullcontext(opened))
 
 
+@pytest.fixture(scope="session")
+async def gate(opened: Runtime) -> AsyncIterator[Gate]:
+    async with open_gate(opened) as opened_gate:
+        yield opened_gate
+
+
 @pytest.fixture
-def app(session_app: FastAPI, runtime: Runtime) -> FastAPI:
+def app(session_app: FastAPI, runtime: Runtime, gate: Gate) -> FastAPI:
     session_app.state.runtime = runtime
+    session_app.state.gate = gate
     return session_app
 
 

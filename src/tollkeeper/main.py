@@ -3,10 +3,8 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import TYPE_CHECKING
 
-from fastapi import FastAPI
-
-from tollkeeper.api.app import create_app
 from tollkeeper.cli.app import run_cli
 from tollkeeper.cli.program import Program
 from tollkeeper.customers import invariants as customers
@@ -19,14 +17,20 @@ from tollkeeper.infra.runtime import Runtime, open_runtime
 from tollkeeper.infra.settings import Settings
 from tollkeeper.infra.telemetry import configure_logging
 from tollkeeper.kernel.clock import SystemClock
+from tollkeeper.metering import jobs as metering
 from tollkeeper.providers import invariants as providers
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 INVARIANTS = (*infra.INVARIANTS, *providers.INVARIANTS, *customers.INVARIANTS)
 
 
 def job_queue(conninfo: str) -> JobQueue:
     """The queue, with every job of the program."""
-    return JobQueue(conninfo, [("housekeeping", housekeeping.blueprint)])
+    return JobQueue(
+        conninfo, [("housekeeping", housekeeping.blueprint), ("metering", metering.blueprint)]
+    )
 
 
 @asynccontextmanager
@@ -45,8 +49,11 @@ async def open_server(settings: Settings, parent: int) -> AsyncIterator[Runtime]
         yield runtime
 
 
-def load_app(settings: Settings, parent: int) -> FastAPI:
+def load_app(settings: Settings, parent: int) -> "FastAPI":
     """The ASGI application of one server process."""
+    # Here and not above: commands and the job worker start without the web framework.
+    from tollkeeper.api.app import create_app  # noqa: PLC0415
+
     configure_logging(settings)
     return create_app(partial(open_server, settings, parent))
 

@@ -3,14 +3,17 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import jsonschema_rs
 from fastapi import FastAPI
+from tests.conftest import Seller
 
-from tollkeeper.api.app import document
+from tollkeeper.api.app import create_app, document
+from tollkeeper.infra.runtime import Runtime
 
 _JSON = "application/json"
 
@@ -31,9 +34,24 @@ class Operation:
         return self.method != "GET"
 
     @property
+    def takes_key(self) -> bool:
+        """Whether an `Idempotency-Key` makes it happen once."""
+        named = {one["name"] for one in self.described.get("parameters", ())}
+        return "Idempotency-Key" in named
+
+    @property
     def parameters(self) -> list[str]:
         """The names in the path."""
         return re.findall(r"{(\w+)}", self.path)
+
+    @property
+    def needed(self) -> dict[str, str]:
+        """A value for each parameter of the query that cannot be left out."""
+        return {
+            one["name"]: "x"
+            for one in self.described.get("parameters", ())
+            if one["in"] == "query" and one["required"]
+        }
 
     @property
     def body_schema(self) -> Mapping[str, Any] | None:
@@ -45,12 +63,15 @@ class Operation:
         return self.path.format(**values).removeprefix("/api/v1")
 
 
-def operations_of(app: FastAPI) -> list[Operation]:
-    return [
-        Operation(method.upper(), path, described)
-        for path, methods in document(app)["paths"].items()
-        for method, described in methods.items()
-    ]
+def _never_opened() -> AbstractAsyncContextManager[Runtime]:
+    raise NotImplementedError
+
+
+OPERATIONS = [
+    Operation(method.upper(), path, described)
+    for path, methods in document(create_app(_never_opened))["paths"].items()
+    for method, described in methods.items()
+]
 
 
 def resolve(app: FastAPI, schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -70,6 +91,17 @@ def example_body(app: FastAPI, operation: Operation) -> dict[str, Any]:
     return dict(example)
 
 
+async def subjects_of(seller: Seller) -> dict[str, str]:
+    """Something of this seller's for each name that may stand in a path."""
+    body = {"name": "Ada", "email": "ada@example.com"}
+    customer = await seller.admin.post("/customers", json=body)
+    token = await seller.admin.post("/access-tokens", json={"name": "t", "scope": "api:read"})
+    return {
+        "customer_id": customer.json()["data"]["id"],
+        "token_id": str(token.json()["data"]["id"]),
+    }
+
+
 class Held:
     """Holds answers to the document: a status that it names, a body of its schema."""
 
@@ -77,7 +109,7 @@ class Held:
         self._app = app
         self._patterns = [
             (operation, re.compile(re.sub(r"{\w+}", "[^/]+", operation.path)))
-            for operation in operations_of(app)
+            for operation in OPERATIONS
         ]
         self._validators: dict[str, Any] = {}
 

@@ -119,7 +119,7 @@ async def test_no_token_is_issued_that_has_expired(seller: Seller, expires_at: s
     """A time that has passed is a mistake, found now and not at the first call."""
     body = {**BODY, "expires_at": expires_at}
     response = await seller.admin.post("/access-tokens", json=body)
-    message = refusal_of(response, 409, "access_tokens.already_expired")
+    message = refusal_of(response, 422, "access_tokens.expires_at_invalid")
     assert message == "expires_at must be in the future"
 
 

@@ -172,7 +172,6 @@ async def test_a_key_is_for_one_address_and_one_method(seller: Seller) -> None:
         await seller.writer.patch("/customers/a", json=body, headers=KEY),
         await seller.writer.delete(path, headers=KEY),
         await seller.writer.post("/customers", json=body, headers=KEY),
-        await seller.writer.patch(f"{path}?x=1", json=body, headers=KEY),
     ):
         refusal_of(response, 409, "idempotency.key_reused")
     assert (await seller.writer.patch(path, json=body, headers=KEY)).headers[REPLAYED] == "true"
@@ -261,6 +260,20 @@ async def test_keys_of_two_providers_never_meet(new_seller: NewSeller) -> None:
     assert (first.status_code, second.status_code) == (201, 201)
     assert REPLAYED not in second.headers
     assert data_of(first, 201)["id"] != data_of(second, 201)["id"]
+
+
+async def test_a_running_request_of_another_provider_is_in_nobodys_way(
+    new_seller: NewSeller, runtime: Runtime
+) -> None:
+    """Whether a key is in use is nothing that another provider could learn."""
+    a, b = await new_seller(), await new_seller()
+    async with customers_locked(runtime) as until_somebody_waits:
+        running = asyncio.create_task(a.writer.post("/customers", json=ADA, headers=KEY))
+        await until_somebody_waits()
+        body = {"name": "t", "scope": "api:read"}
+        response = await b.admin.post("/access-tokens", json=body, headers=KEY)
+        assert response.status_code == 201
+    assert (await running).status_code == 201
 
 
 async def test_a_replay_needs_the_scope_too(seller: Seller) -> None:

@@ -14,6 +14,8 @@ from tollkeeper.kernel.errors import ErrorCode
 AREAS = {
     "api": {"request", "service"},
     "infra": {"service", "idempotency"},
+    "gate": {"gate", "credits", "usage"},
+    "metering": {"usage"},
     "providers": {"providers", "auth", "access_tokens"},
 }
 PAGES = REPOSITORY / "docs/errors"

@@ -12,6 +12,7 @@ from tests.architecture.source import explained
 from tollkeeper.api.app import document
 from tollkeeper.api.error_pages import explain
 from tollkeeper.api.route import Changes, Reader, Reads, Writer
+from tollkeeper.api.usage import HOT_ROUTES
 
 # Whoever reaches the server may read these: they say nothing about any provider.
 PUBLIC = {
@@ -25,6 +26,8 @@ PUBLIC = {
     "GET /api/errors",
     "GET /api/errors/{code}",
 }
+# These name their scope themselves, and are once-only by `request_id`.
+HOT = {route.path: route.permission for route in HOT_ROUTES}
 _READING = {"GET", "HEAD", "OPTIONS"}
 _REMEDY = (
     "take `work: Reader` (or AdminReader) in a handler that reads, `work: Writer` (or AdminWriter) "
@@ -43,6 +46,8 @@ def _operations(app: FastAPI) -> Iterator[tuple[str, str, list[Reads]]]:
     for route in iter_route_contexts(app.routes):
         dependant = getattr(route.original_route, "dependant", None)
         accesses = list(_accesses(dependant)) if dependant else []
+        if str(route.path) in HOT:
+            continue
         for method in sorted((route.methods or {"ANY"}) - {"HEAD"}):
             yield method, str(route.path), accesses
 

@@ -1,12 +1,14 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.conftest import Seller, operate
+from tests.conftest import NewSeller, Seller, operate
 
-from tollkeeper.customers import store
+from tollkeeper.customers import queries, store
 from tollkeeper.infra.runtime import Runtime
+from tollkeeper.kernel.errors import CodedError
 from tollkeeper.kernel.pages import Page
 
 
@@ -106,3 +108,24 @@ async def test_any_text_can_be_searched_for(seller: Seller, runtime: Runtime, se
     async with operate(runtime, seller.scope) as work:
         page = await store.list_customers(work.scope, work.db, Page(), search=encodable, filters={})
     assert page.total == 0
+
+
+async def test_every_statement_names_whose_data_it_is(
+    new_seller: NewSeller, runtime: Runtime
+) -> None:
+    """The first wall holds alone: on the operator's connection no policy stands behind it."""
+    a, b = await new_seller(), await new_seller()
+    made = await create(a, "Ada", external_id="cus_1")
+    async with operate(runtime, a.scope) as work:
+        customer = await queries.get_customer(work, made["id"])
+    async with operate(runtime, b.scope) as work:
+        for reference in (made["id"], "cus_1"):
+            with pytest.raises(CodedError, match=r"customers\.not_found"):
+                await queries.get_customer(work, reference, lock=True)
+        everybody = await store.list_customers(
+            work.scope, work.db, Page(), search=None, filters={"email": customer.email}
+        )
+        assert (everybody.items, everybody.total) == ((), 0)
+        await store.update_customer(work.scope, work.db, replace(customer, name="Eve"))
+        await store.delete_customer(work.scope, work.db, customer.id)
+    assert (await a.reader.get(f"/customers/{made['id']}")).json()["data"] == made

@@ -64,6 +64,21 @@ async def test_a_job_is_gone_when_its_transaction_rolls_back(
     assert await _waiting(runtime.database, seller.slug) == 0
 
 
+async def test_a_job_that_waits_already_is_not_added_and_harms_nothing(
+    runtime: Runtime, jobs: JobQueue, seller: Seller
+) -> None:
+    """`once`: the second request for it changes nothing, and its transaction goes on."""
+    for _ in range(2):
+        async with unit_of_work(
+            runtime.database, jobs, runtime.clock, scope=seller.scope, actor=ACTOR
+        ) as work:
+            await work.jobs.defer(work.db, "tests:nothing", once=seller.slug, customer=seller.slug)
+            await publish(work, Fact("job.wanted", {}))
+    assert await _waiting(runtime.database, seller.slug) == 1
+    async with runtime.database.transaction(seller.scope) as db:
+        assert await db.scalar(text("select count(*) from facts")) == 2
+
+
 async def test_a_fact_lives_and_dies_with_its_transaction(runtime: Runtime, seller: Seller) -> None:
     """Never told of what rolled back, never missing for what happened."""
 

@@ -16,15 +16,19 @@ import pytest
 
 from tollkeeper.infra.embedded.server import wait_until_stopped
 
-COMMAND = (sys.executable, "-m", "tollkeeper.main")
+# As it is installed.
+COMMAND = str(Path(sys.executable).with_name("tollkeeper"))
 PATIENCE_SECONDS = 60.0
 Answer = TypeVar("Answer")
 
 
-def tollkeeper(*arguments: str, data_dir: Path) -> "subprocess.CompletedProcess[str]":
+def tollkeeper(
+    *arguments: str, data_dir: Path, **environment: str
+) -> "subprocess.CompletedProcess[str]":
     """Run a command to its end."""
     return subprocess.run(
-        [*COMMAND, *arguments, "--data-dir", str(data_dir)],
+        [COMMAND, *arguments, "--data-dir", str(data_dir)],
+        env={**os.environ, **environment},
         capture_output=True,
         text=True,
         timeout=PATIENCE_SECONDS,
@@ -53,27 +57,38 @@ class Server:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
         self.url = f"http://localhost:{self.port}"
-        self.output_file = data_dir.with_name(f"{data_dir.name}-{self.port}.log")
-        with self.output_file.open("wb") as output:
+        self._greeting_file = data_dir.with_name(f"{data_dir.name}-{self.port}.txt")
+        self._log_file = data_dir.with_name(f"{data_dir.name}-{self.port}.log")
+        place = ("--data-dir", str(data_dir), "--port", str(self.port))
+        with self._greeting_file.open("wb") as greeting, self._log_file.open("wb") as log:
             self.process = subprocess.Popen(
-                [
-                    *COMMAND,
-                    "serve",
-                    "--data-dir",
-                    str(data_dir),
-                    "--port",
-                    str(self.port),
-                    *options,
-                ],
+                [COMMAND, "serve", *place, *options],
+                cwd=data_dir.parent,
                 env={**os.environ, **environment},
-                stdout=output,
-                stderr=subprocess.STDOUT,
+                stdout=greeting,
+                stderr=log,
                 start_new_session=True,
             )
 
     @property
+    def greeting(self) -> str:
+        return self._greeting_file.read_text()
+
+    @property
+    def log(self) -> str:
+        return self._log_file.read_text()
+
+    @property
     def output(self) -> str:
-        return self.output_file.read_text()
+        return self.greeting + self.log
+
+    def job_worker(self) -> int | None:
+        """The process id of the worker beside it, while there is one."""
+        return next(iter(self._children("tollkeeper.main worker")), None)
+
+    def server_processes(self) -> list[int]:
+        """The process ids of those that answer requests."""
+        return self._children(f"tollkeeper serve --data-dir {self.data_dir}")
 
     @property
     def token(self) -> str:
@@ -108,15 +123,15 @@ class Server:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(PATIENCE_SECONDS)
 
-    def kill(self) -> None:
-        """kill -9 of the process that was started; the others must notice for themselves."""
-        self.process.kill()
-        self.process.wait()
-
     def kill_all(self) -> None:
         """kill -9 of every process that answers requests, in one instant."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+
+    def _children(self, pattern: str) -> list[int]:
+        command = ["pgrep", "-P", str(self.process.pid), "-f", pattern]
+        found = subprocess.run(command, capture_output=True, text=True, check=False)
+        return [int(line) for line in found.stdout.split()]
 
     def _status(self, path: str) -> int | None:
         response = self.get(path)
@@ -127,6 +142,22 @@ class Server:
 
 
 StartServer = Callable[..., Server]
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A ready server for all tests that only talk to it, in a place that is not made easy: there is
+    a space in its name, and beside it lies a module that nobody should import."""
+    home = tmp_path_factory.mktemp("running")
+    (home / "structlog.py").write_text("raise ImportError('taken from the current directory')")
+    server = Server(
+        home / "our data",
+        *("--workers", "2", "--host", "localhost"),
+        TOLLKEEPER_LOG_LEVEL="warning",
+    )
+    yield server.wait_until_ready()
+    server.stop()
+    wait_until_stopped(server.data_dir, PATIENCE_SECONDS)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The server as its operator meets it: first start, signals, crashes, several at once."""
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -23,15 +24,23 @@ def processes_naming(data_dir: Path) -> list[str]:
     return [line for line in listing.stdout.splitlines() if str(data_dir) in line]
 
 
-def test_first_start_prints_a_curl_line_that_creates_a_customer(serve: StartServer) -> None:
+def test_first_start_prints_a_curl_line_that_creates_a_customer(running: Server) -> None:
     """What is printed can be pasted, and answers as the contract says."""
-    server = serve().wait_until_alive()
-    curl = re.search(r"^curl .*?'\n", server.output, re.DOTALL | re.MULTILINE)
-    assert curl is not None, server.output
+    curl = re.search(r"^curl .*?'\n", running.greeting, re.DOTALL | re.MULTILINE)
+    assert curl is not None, running.greeting
     pasted = subprocess.run(["bash", "-c", curl[0]], capture_output=True, text=True, check=True)
     answer = httpx.Response(201, text=pasted.stdout).json()
     assert answer["data"]["name"] == "Ada Lovelace"
     assert answer["meta"]["message"] == "Customer created successfully"
+
+
+def test_the_log_holds_log_lines_and_nothing_else(serve: StartServer) -> None:
+    """Who collects standard error gets JSON, and never the token that is shown to a person."""
+    server = serve().wait_until_ready()
+    server.stop()
+    assert server.token not in server.log
+    assert "Tollkeeper" in server.greeting
+    assert [json.loads(line)["level"] for line in server.log.splitlines()]
 
 
 def test_first_start_shows_the_admin_token_once_and_keeps_it_privately(serve: StartServer) -> None:
@@ -47,24 +56,30 @@ def test_first_start_shows_the_admin_token_once_and_keeps_it_privately(serve: St
     assert httpx.get(f"{second.url}/api/v1/customers", headers=_bearer(second)).status_code == 200
 
 
-def test_nothing_is_left_running_after_sigterm(serve: StartServer) -> None:
-    """Server, worker, keeper and PostgreSQL all end, with exit code 0."""
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 0), (signal.SIGHUP, 0), (signal.SIGKILL, -9)]
+)
+def test_nothing_is_left_running(serve: StartServer, number: signal.Signals, code: int) -> None:
+    """Told to stop, its terminal closed, killed: server, worker, keeper and PostgreSQL all end."""
     server = serve("--workers", "2").wait_until_ready()
-    assert server.stop() == 0
+    server.process.send_signal(number)
+    assert server.process.wait(PATIENCE_SECONDS) == code
     wait_until_stopped(server.data_dir, PATIENCE_SECONDS)
     until(lambda: not processes_naming(server.data_dir), "all processes to end")
 
 
-def test_nothing_is_left_running_after_kill_9(serve: StartServer) -> None:
-    """The main process dies without a word; its workers, and PostgreSQL with them, follow it."""
-    server = serve("--workers", "2").wait_until_ready()
-    server.kill()
-    wait_until_stopped(server.data_dir, PATIENCE_SECONDS)
-    until(lambda: not processes_naming(server.data_dir), "all processes to end")
+def test_a_server_told_to_stop_while_it_starts_stops_at_once(serve: StartServer) -> None:
+    """A server process that is not ready yet heeds the signal too, instead of being killed when the
+    time for requests in flight has passed."""
+    server = serve("--workers", "2")
+    until(lambda: len(server.server_processes()) == 2, "the server processes to be there")
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(15) == 0
 
 
 async def test_sigterm_lets_a_request_in_flight_finish(serve: StartServer) -> None:
-    """A request that waits for a lock when the signal comes is still answered, and done."""
+    """A request that waits for a lock when the signal comes is still answered, and done; the job
+    worker ends meanwhile, so that the time to stop is not needed twice."""
     server = serve().wait_until_ready()
     with EmbeddedPostgres.join(server.data_dir) as database, psycopg.connect(database.url()) as db:
         db.execute("lock table tollkeeper.customers in exclusive mode")
@@ -73,6 +88,7 @@ async def test_sigterm_lets_a_request_in_flight_finish(serve: StartServer) -> No
             await asyncio.to_thread(until, lambda: _waiting(database.url()), "the request to wait")
             server.process.send_signal(signal.SIGTERM)
             await asyncio.to_thread(until, lambda: _refuses(server), "the listener to close")
+            await asyncio.to_thread(until, lambda: not server.job_worker(), "the worker to end")
             db.rollback()
             assert (await request).status_code == 201
     assert await asyncio.to_thread(server.process.wait, PATIENCE_SECONDS) == 0
@@ -136,7 +152,7 @@ def test_readiness_needs_a_worker_and_returns_with_it(serve: StartServer, home: 
     assert refusal.status_code == 503
     assert "no job worker is running" in refusal.json()["error"]["message"]
     worker = subprocess.Popen(
-        [*COMMAND, "worker", "--data-dir", str(home)],
+        [COMMAND, "worker", "--data-dir", str(home)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -146,29 +162,30 @@ def test_readiness_needs_a_worker_and_returns_with_it(serve: StartServer, home: 
     until(lambda: _status(server, "/readyz") == 503, "readiness to notice the worker's end")
 
 
-def test_a_worker_that_dies_is_started_again(serve: StartServer) -> None:
-    """`kill -9` of the job worker costs seconds, not the jobs."""
+def test_a_process_that_dies_is_started_again_and_it_is_said(serve: StartServer) -> None:
+    """`kill -9` of the job worker or a server process costs seconds; a server process that keeps
+    dying ends the server, which gives its reason."""
     server = serve().wait_until_ready()
+    worker = server.job_worker()
+    assert worker is not None
+    os.kill(worker, signal.SIGKILL)
+    until(lambda: server.job_worker() not in {worker, None}, "another worker")
+    assert "the job worker ended and is started again" in server.log
 
-    def worker() -> int | None:
-        found = subprocess.run(
-            ["pgrep", "-P", str(server.process.pid), "-f", "tollkeeper.main worker"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return int(found.stdout.split()[0]) if found.stdout else None
-
-    first = until(worker, "the worker")
-    assert first is not None
+    (first,) = server.server_processes()
     os.kill(first, signal.SIGKILL)
-    until(lambda: worker() not in {first, None}, "another worker")
-    assert "the job worker ended and is started again" in server.output
+    until(lambda: server.server_processes() not in [[first], []], "another server process")
+    assert "Unexpected exit from worker-1" in server.log
+    (second,) = server.server_processes()
+    os.kill(second, signal.SIGKILL)
+    assert server.process.wait(PATIENCE_SECONDS) == 1
+    assert "a server process ended twice within seconds, so the server ends" in server.log
 
 
 def test_postgresql_killed_means_503_and_then_recovery(serve: StartServer) -> None:
     """While the database is away the answer is coded; when it is back, all is well again."""
     server = serve().wait_until_ready()
+    worker = server.job_worker()
     made = httpx.post(f"{server.url}/api/v1/customers", json=ADA, headers=_bearer(server))
     postmaster = int((server.data_dir / "postgres/postmaster.pid").read_text().split()[0])
     os.kill(postmaster, signal.SIGKILL)
@@ -188,25 +205,39 @@ def test_postgresql_killed_means_503_and_then_recovery(serve: StartServer) -> No
         return response.status_code == 200
 
     until(recovered, "the server to answer again")
+    server.wait_until_ready()
+    assert server.job_worker() == worker, "the worker itself lives through it"
+    assert '"job worker stopped"' not in server.log
 
 
-def test_a_port_in_use_is_said_in_one_sentence(serve: StartServer, tmp_path: Path) -> None:
-    """No traceback: what is wrong, and how to choose another port."""
-    server = serve().wait_until_alive()
-    second = tollkeeper("serve", "--port", str(server.port), data_dir=tmp_path / "other")
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--port", "{port}"], "cannot listen on 127.0.0.1:{port}: Address already in use"),
+        (["--host", "nobody.invalid"], "cannot listen on nobody.invalid:8080: no such host name"),
+    ],
+    ids=["port in use", "unknown host"],
+)
+def test_what_cannot_be_listened_on_is_said_in_a_sentence(
+    running: Server, tmp_path: Path, options: list[str], words: str
+) -> None:
+    """Before anything is made or promised; with the option that helps."""
+    options = [option.format(port=running.port) for option in options]
+    second = tollkeeper("serve", *options, data_dir=tmp_path / "other")
     assert second.returncode == 1
-    assert f"cannot listen on 127.0.0.1:{server.port}" in second.stderr
-    assert "--port" in second.stderr
+    assert words.format(port=running.port) in second.stderr
+    assert options[0] in second.stderr
     assert "Traceback" not in second.stderr
+    assert not second.stdout
+    assert not (tmp_path / "other").exists()
 
 
-def test_metrics_count_over_all_processes(serve: StartServer) -> None:
+def test_metrics_count_over_all_processes(running: Server) -> None:
     """Whichever process is asked, it answers for all."""
-    server = serve("--workers", "2").wait_until_ready()
     for _ in range(20):
         # A new connection each time, so that both processes get some.
-        assert httpx.get(f"{server.url}/healthz").status_code == 200
-    metrics = httpx.get(f"{server.url}/metrics").text
+        assert httpx.get(f"{running.url}/healthz").status_code == 200
+    metrics = httpx.get(f"{running.url}/metrics").text
     counts = re.findall(r'requests_total\{.*route="/healthz",status="200"\} ([0-9.]+)', metrics)
     assert sum(map(float, counts)) >= 20
 

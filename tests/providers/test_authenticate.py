@@ -119,7 +119,7 @@ async def test_a_domain_of_ones_own_leads_to_its_provider(
     assert unknown.status_code == 404
     assert unknown.json()["error"]["code"] == "providers.unknown_host"
     async with operate(runtime, a.scope) as work:
-        await add_domain(work, domain)
+        await add_domain(work, domain, ("localhost",))
     assert (await a.reader.get("/customers", headers=headers)).status_code == 200
     assert (await b.reader.get("/customers", headers=headers)).status_code == 401
 

@@ -32,17 +32,33 @@ async def test_a_domain_leads_to_one_provider(new_seller: NewSeller, runtime: Ru
     a, b = await new_seller(), await new_seller()
     domain = f"{a.slug}.example"
     async with operate(runtime, a.scope) as work:
-        assert await add_domain(work, domain.upper()) == domain
+        assert await add_domain(work, domain.upper(), ("localhost",)) == domain
     for scope in (b.scope, a.scope):
         with pytest.raises(CodedError, match=r"providers\.domain_taken"):
             async with operate(runtime, scope) as work:
-                await add_domain(work, f"{domain}.")
+                await add_domain(work, f"{domain}.", ("localhost",))
+
+
+@pytest.mark.parametrize(
+    "domain", ["api.example.com", "acme.api.example.com", "A.B.API.Example.com."]
+)
+async def test_nobody_is_given_the_address_of_a_slug(
+    seller: Seller, runtime: Runtime, domain: str
+) -> None:
+    """Names at and below a base domain are the slugs'; others that end alike are not."""
+    bases = ("localhost", "api.example.com")
+    with pytest.raises(CodedError, match=r"providers\.domain_taken"):
+        async with operate(runtime, seller.scope) as work:
+            await add_domain(work, domain, bases)
+    async with operate(runtime, seller.scope) as work:
+        other = f"{seller.slug}{len(domain)}-api.example.com"
+        assert await add_domain(work, other, bases) == other
 
 
 async def test_the_operators_work_is_in_the_audit_trail(seller: Seller, runtime: Runtime) -> None:
     """A provider can read who gave it its address."""
     async with operate(runtime, seller.scope) as work:
-        await add_domain(work, f"{seller.slug}.example")
+        await add_domain(work, f"{seller.slug}.example", ("localhost",))
     response = await seller.admin.get("/audit", params={"subject_type": "provider"})
     entries = response.json()["data"]
     assert [(entry["action"], entry["actor"]) for entry in entries] == [

@@ -33,7 +33,10 @@ async def rows_seen(runtime: Runtime, scope: Scope | None) -> dict[str, Sequence
     """What the application reads where a query forgot to say whose data it wants."""
     async with runtime.operator.transaction() as operator:
         tables = await operator.execute(
-            text("select tablename from pg_tables where schemaname = 'tollkeeper'")
+            text(
+                "select tablename from pg_tables where schemaname = 'tollkeeper' and"
+                " has_table_privilege('tollkeeper_app', schemaname || '.' || tablename, 'select')"
+            )
         )
         names = {str(name) for name in tables.scalars()} - {"alembic_version"}
     async with runtime.database.transaction(scope) as db:
@@ -45,14 +48,14 @@ async def test_a_query_without_a_scope_sees_no_row(seller: Seller, runtime: Runt
     body = {"name": "Ada", "email": "ada@example.com"}
     await seller.writer.post("/customers", json=body, headers={"Idempotency-Key": "k"})
     async with operate(runtime, seller.scope) as work:
-        await add_domain(work, f"{seller.slug}.example")
+        await add_domain(work, f"{seller.slug}.example", ("localhost",))
     seen = await rows_seen(runtime, None)
     assert {name: rows for name, rows in seen.items() if rows} == {}
     mine = await rows_seen(runtime, seller.scope)
     assert FILLED - {name for name, rows in mine.items() if rows} == set()
     for name, rows in mine.items():
         owner = "id" if name == "providers" else "provider_id"
-        assert {getattr(row, owner) for row in rows} == {seller.id}
+        assert {getattr(row, owner) for row in rows} <= {seller.id}
 
 
 async def test_nothing_can_be_written_for_another_provider(
@@ -106,7 +109,8 @@ async def test_a_domain_of_ones_own_wins_over_a_sub_domain(
     a, b = await new_seller(), await new_seller()
     domain = f"{a.slug}.localhost"
     async with operate(runtime, b.scope) as work:
-        await add_domain(work, domain)
+        # Added before `localhost` became a base domain of this installation.
+        await add_domain(work, domain, base_domains=())
         found = await identify(work.db, slug=a.slug, domain=domain, token_id=-1)
         assert found is not None
         assert found.provider.id == b.id
@@ -119,7 +123,7 @@ async def test_the_operator_sees_every_provider_with_its_domains(
     """`tollkeeper providers list` is complete."""
     async with operate(runtime, seller.scope) as work:
         for domain in ("b.example", "a.example"):
-            await add_domain(work, f"{seller.slug}.{domain}")
+            await add_domain(work, f"{seller.slug}.{domain}", ("localhost",))
         [listed] = [one for one in await list_providers(work.db) if one.id == seller.id]
         assert listed.domains == (f"{seller.slug}.a.example", f"{seller.slug}.b.example")
         assert (await find_provider(work.db, seller.slug)).id == seller.id

@@ -7,6 +7,7 @@ import msgspec
 from fastapi.responses import JSONResponse
 from starlette.requests import Request
 
+from tollkeeper.infra.runtime import Runtime
 from tollkeeper.kernel.errors import CodedError
 from tollkeeper.kernel.pages import CursorPage, PageOf
 
@@ -15,6 +16,10 @@ _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 class JsonResponse(JSONResponse):
     """A JSON answer whose numbers are exact."""
+
+    def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
+        # An answer may hold a secret that is shown once; none is anybody else's to keep.
+        super().init_headers({"Cache-Control": "no-store", **(headers or {})})
 
     def render(self, content: Any) -> bytes:
         return content if isinstance(content, bytes) else _ENCODER.encode(content)
@@ -54,9 +59,14 @@ def refused(request: Request, error: CodedError) -> JsonResponse:
                 "code": error.kind.code,
                 "message": error.message,
                 "details": list(error.details),
-                "docs": f"{request.base_url}api/errors/{error.kind.code}",
+                "docs": f"{_address(request)}/api/errors/{error.kind.code}",
             }
         },
         status_code=error.kind.status,
         headers=headers,
     )
+
+
+def _address(request: Request) -> str:
+    runtime: Runtime = request.app.state.runtime
+    return f"{runtime.settings.public_scheme}://{request.url.netloc}"

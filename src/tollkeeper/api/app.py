@@ -4,17 +4,22 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import iter_route_contexts
 
 from tollkeeper import __version__
 from tollkeeper.api import access_tokens, audit, customers, error_pages, system
+from tollkeeper.api import credits as credit_resources
 from tollkeeper.api.answers import JsonResponse
+from tollkeeper.api.hot import HotRoutes
 from tollkeeper.api.middleware import RequestMiddleware
 from tollkeeper.api.refusals import add_refusals
+from tollkeeper.api.usage import HOT_ROUTES
+from tollkeeper.gate.gate import open_gate
 from tollkeeper.infra.runtime import Runtime
 
-RESOURCES = (customers, access_tokens, audit)
+RESOURCES = (customers, credit_resources, access_tokens, audit)
 
 _DESCRIPTION = """Who may call, how much was used, what is owed: in agreement to the cent.
 
@@ -30,8 +35,8 @@ def create_app(runtime: Callable[[], AbstractAsyncContextManager[Runtime]]) -> F
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with runtime() as opened:
-            app.state.runtime = opened
+        async with runtime() as opened, open_gate(opened) as gate:
+            app.state.runtime, app.state.gate = opened, gate
             yield
 
     app = FastAPI(
@@ -52,7 +57,11 @@ def create_app(runtime: Callable[[], AbstractAsyncContextManager[Runtime]]) -> F
     app.include_router(v1)
     app.include_router(system.router)
     app.include_router(error_pages.router)
+    for route in HOT_ROUTES:
+        # For everything but POST, which the middleware answers first.
+        app.add_route(route.path, _answered_before, methods=["POST"], include_in_schema=False)
     app.add_middleware(RequestMiddleware)
+    app.add_middleware(HotRoutes, routes=HOT_ROUTES)
     add_refusals(app)
 
     @app.get("/api/openapi.json", include_in_schema=False)
@@ -60,6 +69,10 @@ def create_app(runtime: Callable[[], AbstractAsyncContextManager[Runtime]]) -> F
         return JsonResponse(document(app))
 
     return app
+
+
+async def _answered_before(request: Request) -> Response:
+    raise AssertionError(f"{request.url.path} is a hot route, and came past it")
 
 
 def document(app: FastAPI) -> dict[str, Any]:
@@ -77,5 +90,19 @@ def document(app: FastAPI) -> dict[str, Any]:
         schemas = made["components"]["schemas"]
         for unused in ("HTTPValidationError", "ValidationError"):
             schemas.pop(unused, None)
+        _restore_examples(app, made["paths"])
+        for route in HOT_ROUTES:
+            made["paths"][route.path] = {"post": dict(route.operation)}
         app.openapi_schema = made
     return app.openapi_schema
+
+
+def _restore_examples(app: FastAPI, paths: dict[str, Any]) -> None:
+    """Put the answers' examples in as they were written: FastAPI has dropped each null of them."""
+    for route in iter_route_contexts(app.routes):
+        operations = paths.get(route.path or "", {})
+        for method in operations.keys() & {name.lower() for name in route.methods or ()}:
+            for status, answer in route.responses.items():
+                described = operations[method]["responses"][str(status)]["content"]
+                for media_type, content in answer["content"].items():
+                    described[media_type]["example"] = content["example"]

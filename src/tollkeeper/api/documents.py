@@ -3,13 +3,23 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
+
+from tollkeeper.kernel.errors import InvalidValue
 
 
 class Schema(BaseModel):
     """A body that we read: unknown fields are refused by name."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_object(cls, value: Any) -> Any:
+        # FastAPI also reads attributes: a Decimal would do for an object without fields.
+        if not isinstance(value, dict):
+            raise InvalidValue("must be a JSON object")
+        return value
 
     def given(self) -> dict[str, Any]:
         """The fields that the caller sent, by name."""
@@ -92,7 +102,7 @@ class ErrorEnvelope(Answered):
 
 _REFUSALS: dict[int, tuple[str, str, str]] = {
     400: (
-        "The body is not JSON.",
+        "The body is not JSON, or not all of it has arrived.",
         "request.malformed_json",
         "the body is not valid JSON at line 1",
     ),
@@ -102,7 +112,17 @@ _REFUSALS: dict[int, tuple[str, str, str]] = {
         "auth.forbidden",
         "this operation needs a token with the scope api:write; this one has api:read",
     ),
+    402: (
+        "The credits do not cover it, and nothing was recorded.",
+        "credits.insufficient",
+        "the balance is 3, 5 is required",
+    ),
     404: ("It is not there.", "customers.not_found", "there is no customer 'acme'"),
+    408: (
+        "The body did not arrive in time.",
+        "request.too_slow",
+        "the body did not arrive within 30 s",
+    ),
     409: (
         "It conflicts with what is there, or with another request of the same Idempotency-Key.",
         "idempotency.in_flight",
@@ -119,6 +139,11 @@ _REFUSALS: dict[int, tuple[str, str, str]] = {
         "request.unknown_field",
         "colour is not a known field",
     ),
+    429: (
+        "The plan's limit is reached, and nothing was recorded.",
+        "usage.limit_reached",
+        "0 of 'tokens' is left, 5 is asked",
+    ),
     503: (
         "The database is away, full or busy; `Retry-After` says when to try again.",
         "service.database_unavailable",
@@ -134,7 +159,7 @@ def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 # What any resource route may answer; mutations add those of READ_BODY.
 ANY_ROUTE = (401, 403, 404, 422, 503)
-READ_BODY = (400, 409, 413, 415)
+READ_BODY = (400, 408, 409, 413, 415)
 
 
 def _refusal(status: int) -> dict[str, Any]:
@@ -196,3 +221,47 @@ def piece_of(data: type[Answered], example: Any) -> dict[int | str, dict[str, An
 def _name_of(data: Any) -> str:
     inner = getattr(data, "__args__", None)
     return f"{inner[0].__name__}List" if inner else str(data.__name__)
+
+
+def hot_operation(
+    summary: str,
+    description: str,
+    *,
+    tag: str,
+    bodies: Mapping[str, tuple[Any, Any]],
+    answer: Any,
+    statuses: tuple[int, ...],
+) -> dict[str, Any]:
+    """The OpenAPI operation of a hot route, which no framework describes.
+
+    bodies: per media type, a schema and an example. statuses: beyond those of any mutation.
+    """
+    envelope = {"$ref": "#/components/schemas/ErrorEnvelope"}
+    responses = {
+        str(status): {
+            "description": refusal["description"],
+            "content": {"application/json": {"schema": envelope, **_example_of(refusal)}},
+        }
+        for status, refusal in refusals(*ANY_ROUTE, *READ_BODY, *statuses).items()
+    }
+    content = {"schema": {"type": "object"}, "example": {"data": answer, "meta": {}}}
+    responses["200"] = {"description": "Done.", "content": {"application/json": content}}
+    return {
+        "tags": [tag],
+        "summary": summary,
+        "description": description,
+        "operationId": summary.lower().replace(" ", "_"),
+        "security": [{"access_token": []}],
+        "requestBody": {
+            "required": True,
+            "content": {
+                media_type: {"schema": schema, "example": example}
+                for media_type, (schema, example) in bodies.items()
+            },
+        },
+        "responses": dict(sorted(responses.items())),
+    }
+
+
+def _example_of(refusal: Mapping[str, Any]) -> dict[str, Any]:
+    return {"example": refusal["content"]["application/json"]["example"]}

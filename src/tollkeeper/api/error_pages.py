@@ -10,6 +10,7 @@ from fastapi import APIRouter, Response
 from fastapi.responses import HTMLResponse
 
 import tollkeeper
+from tollkeeper.api.errors import UNKNOWN_PATH
 from tollkeeper.kernel.errors import ErrorCode
 
 router = APIRouter(include_in_schema=False)
@@ -52,7 +53,7 @@ async def show(code: str) -> Response:
     """One code's page."""
     found = explain(code)
     if found is None:
-        return HTMLResponse(_page("Unknown error code", "<p>There is no such code.</p>"), 404)
+        raise UNKNOWN_PATH.error(f"there is no error code {code[:100]!r}")
     body = (
         f"<p class=status>HTTP {found.status}</p><h2>What it means</h2>"
         f"<p>{_prose(found.summary)}</p><h2>What to do</h2><p>{_prose(found.remedy)}</p>"

@@ -32,6 +32,12 @@ ADDRESS_INVALID = ErrorCode(
     "The path or the query string is not UTF-8.",
     "Encode text as UTF-8 before percent-encoding it: `é` is `%C3%A9`, not `%E9`.",
 )
+TOO_SLOW = ErrorCode(
+    "request.too_slow",
+    408,
+    "The request's body did not arrive in time.",
+    "Nothing was done. Send the request again over a better connection, or in smaller pieces.",
+)
 UNKNOWN_PATH = ErrorCode(
     "request.unknown_path",
     404,
@@ -43,6 +49,18 @@ METHOD_NOT_ALLOWED = ErrorCode(
     405,
     "The path exists, but not with this method.",
     "The `Allow` header names the methods that the path answers to.",
+)
+BODY_REQUIRED = ErrorCode(
+    "request.body_required",
+    422,
+    "The request has no body, and this route needs one.",
+    "Send the body that `/api/reference` shows for this route.",
+)
+BODY_INVALID = ErrorCode(
+    "request.body_invalid",
+    422,
+    "The body is JSON, but not of the kind that this route reads.",
+    "Send a JSON object, as `/api/reference` shows it.",
 )
 UNKNOWN_FIELD = ErrorCode(
     "request.unknown_field",
@@ -60,8 +78,8 @@ INTERNAL = ErrorCode(
     "service.internal_error",
     500,
     "Something failed that should not have.",
-    "Nothing of this request was recorded. Try again with the same Idempotency-Key; if it "
-    "persists, report it with the X-Request-Id of the answer.",
+    "Try again with the same Idempotency-Key or request_id, so that it counts once in any case; "
+    "if it persists, report it with the X-Request-Id of the answer.",
 )
 NOT_READY = ErrorCode(
     "service.not_ready",

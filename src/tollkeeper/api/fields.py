@@ -2,6 +2,7 @@
 
 import re
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -11,7 +12,8 @@ from tollkeeper.api.documents import Schema
 from tollkeeper.kernel.clock import parse_instant
 from tollkeeper.kernel.errors import InvalidValue
 from tollkeeper.kernel.ids import parse_uuid
-from tollkeeper.kernel.pages import MAX_PER_PAGE, Page
+from tollkeeper.kernel.pages import MAX_PER_PAGE, Page, decode_cursor
+from tollkeeper.kernel.quantity import parse_positive_quantity
 
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,19}")
 _NOT_A_CURSOR = "must be the next_cursor of an earlier answer"
@@ -71,6 +73,36 @@ def _cursor(value: Any) -> UUID:
 # Collections are in order of their ids (UUIDv7, so by time): the last id seen is where to go on.
 Cursor = Annotated[
     UUID, BeforeValidator(_cursor), WithJsonSchema({"type": "string", "format": "uuid"})
+]
+
+
+def _opaque(value: str) -> str:
+    try:
+        decode_cursor(value, (int, int))
+    except InvalidValue as error:
+        raise InvalidValue(_NOT_A_CURSOR) from error
+    return value
+
+
+OpaqueCursor = Annotated[str, Field(max_length=512), AfterValidator(_opaque)]
+
+
+# An answer's number with as many digits as it has; documents know it as a number.
+ExactNumber = Annotated[Decimal, WithJsonSchema({"type": "number"})]
+PositiveQuantity = Annotated[
+    Decimal,
+    BeforeValidator(parse_positive_quantity),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": 10**20 - 1},
+                {"type": "string", "pattern": "^[1-9][0-9]{0,19}$"},
+                {"type": "number", "exclusiveMinimum": 0, "multipleOf": 0.01, "maximum": 10**12},
+            ],
+            "description": "Exactly: a number, or the text of one.",
+            "examples": [10000, "0.25"],
+        }
+    ),
 ]
 
 

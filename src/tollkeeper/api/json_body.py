@@ -48,6 +48,10 @@ class BodyRequest(Request):
 
     async def receive_body(self) -> None:
         """Wait for all of the body; what is wrong with it is raised when somebody asks for it."""
+        if "expect" in self.headers and self._declared_length() > self.max_body_bytes:
+            # Whoever asks before they send is answered before they send.
+            self._unusable, self._body = self._too_large(), b""
+            return
         received = bytearray()
         size = 0
         try:
@@ -62,9 +66,7 @@ class BodyRequest(Request):
                 f"the body ended after {size} bytes, before it was complete; send all of it"
             )
         if size > self.max_body_bytes:
-            self._unusable = TOO_LARGE.error(
-                f"the body must not exceed {self.max_body_bytes} bytes"
-            )
+            self._unusable = self._too_large()
         self._body = bytes(received)
 
     async def body(self) -> bytes:
@@ -73,6 +75,13 @@ class BodyRequest(Request):
         if self._unusable is not None:
             raise self._unusable
         return self._body
+
+    def _declared_length(self) -> int:
+        declared = self.headers.get("content-length", "")
+        return int(declared[:20]) if declared.isdecimal() else 0
+
+    def _too_large(self) -> CodedError:
+        return TOO_LARGE.error(f"the body must not exceed {self.max_body_bytes} bytes")
 
     async def json(self) -> Any:
         if not hasattr(self, "_exact"):

@@ -1,5 +1,6 @@
 """What surrounds every request: its id, its time, its log line, and a net under it."""
 
+import logging
 import re
 import time
 from collections.abc import MutableMapping
@@ -17,6 +18,7 @@ from tollkeeper.infra.runtime import Runtime
 from tollkeeper.kernel.ids import new_uuid7
 
 log = structlog.get_logger("tollkeeper.request")
+_REQUESTS = logging.getLogger("tollkeeper.request")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 # Worth a line in the log though nothing failed, in seconds.
@@ -34,8 +36,7 @@ class RequestMiddleware:
             await self._app(scope, receive, send)
             return
         request = Request(scope, receive)
-        given = request.headers.get("x-request-id", "")
-        request_id = given if _REQUEST_ID.fullmatch(given) else str(new_uuid7())
+        request_id = request_id_of(request.headers.get("x-request-id", ""))
         request.state.request_id = request_id
         started = time.perf_counter()
         status = 0
@@ -45,7 +46,14 @@ class RequestMiddleware:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+            elif is_head:
+                message = {**message, "body": b""}
             await send(message)
+
+        is_head = scope["method"] == "HEAD"
+        if is_head:
+            # What GET would answer, without its body (RFC 9110, section 9.3.2).
+            scope["method"] = "GET"
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             answering = self._app
@@ -64,7 +72,12 @@ class RequestMiddleware:
                 if not status:
                     await response(scope, receive, send_with_id)
             finally:
-                _observe(scope, status, time.perf_counter() - started)
+                observe(scope, _route_template(scope), status, time.perf_counter() - started)
+
+
+def request_id_of(given: str) -> str:
+    """The caller's `X-Request-Id` if it is usable, else a new one."""
+    return given if _REQUEST_ID.fullmatch(given) else str(new_uuid7())
 
 
 def _route_template(scope: MutableMapping[str, Any]) -> str:
@@ -77,14 +90,17 @@ def _route_template(scope: MutableMapping[str, Any]) -> str:
     return "/".join(prefix) + template
 
 
-def _observe(scope: MutableMapping[str, Any], status: int, seconds: float) -> None:
+def observe(scope: MutableMapping[str, Any], route: str, status: int, seconds: float) -> None:
+    """Count and time the request under its route's template; log it where it is remarkable."""
     runtime: Runtime = scope["app"].state.runtime
-    route = _route_template(scope)
     # A 405 may have any method that its sender made up: each would be a series of its own.
     method = "any" if route == "unmatched" or status == 405 else scope["method"]
-    runtime.metrics.requests.labels(method, route, str(status)).inc()
-    runtime.metrics.duration.labels(method, route).observe(seconds)
-    write = log.info if status >= 500 or seconds > _SLOW else log.debug
+    runtime.metrics.observe(method, route, status, seconds)
+    # A probe that asks every second would fill the log with what /readyz itself says better.
+    remarkable = (status >= 500 and route != "/readyz") or seconds > _SLOW
+    if not remarkable and not _REQUESTS.isEnabledFor(logging.DEBUG):
+        return
+    write = log.info if remarkable else log.debug
     write(
         "request",
         method=scope["method"],

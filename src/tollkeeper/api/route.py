@@ -5,6 +5,7 @@ A handler says who may call it by its signature, and gets a unit of work in retu
     async def create(body: CustomerInput, work: Writer) -> Response: ...
 """
 
+import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Annotated, Any
@@ -16,6 +17,7 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 
 from tollkeeper.api.answers import JsonResponse, refused
+from tollkeeper.api.errors import TOO_SLOW, UNKNOWN_PARAMETER
 from tollkeeper.api.json_body import BodyRequest
 from tollkeeper.infra import idempotency
 from tollkeeper.infra.errors import IDEMPOTENCY_KEY_INVALID, IDEMPOTENCY_KEYS_DIFFER
@@ -23,12 +25,12 @@ from tollkeeper.infra.runtime import Runtime
 from tollkeeper.infra.unit_of_work import UnitOfWork
 from tollkeeper.kernel.errors import CodedError
 from tollkeeper.kernel.scope import Actor, Permission
-from tollkeeper.providers.authenticate import authenticate, require
+from tollkeeper.providers.authenticate import authenticate, note_use, require
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 # Refusals that say something about the request alone, or about now: a retry may fare better.
-_NOT_REMEMBERED = frozenset({400, 401, 403, 413, 415, 422, 429})
+_NOT_REMEMBERED = frozenset({400, 401, 403, 408, 413, 415, 422, 429})
 
 _BEARER = HTTPBearer(
     auto_error=False,
@@ -92,12 +94,23 @@ class ResourceRoute(APIRoute):
                 f"{self.path} does not say who may call it: take `work: Reader` or `Writer`"
             )
 
+        takes_parameters = bool(self.dependant.query_params)
+
         async def in_one_transaction(request: Request) -> Response:
             runtime: Runtime = request.app.state.runtime
+            if request.url.query and not takes_parameters:
+                name = next(iter(request.query_params), request.url.query)[:100]
+                raise UNKNOWN_PARAMETER.error(f"{name} is not a known parameter of this route")
             limited = BodyRequest.of(request, runtime.settings.max_body_bytes)
             if isinstance(access, Changes):
                 # Before a connection is taken: who sends slowly must not keep it from others.
-                await limited.receive_body()
+                try:
+                    async with asyncio.timeout(runtime.settings.body_seconds):
+                        await limited.receive_body()
+                except TimeoutError as error:
+                    raise TOO_SLOW.error(
+                        f"the body did not arrive within {runtime.settings.body_seconds} s"
+                    ) from error
             async with runtime.database.transaction() as db:
                 now = runtime.clock.now()
                 principal = await authenticate(
@@ -118,8 +131,11 @@ class ResourceRoute(APIRoute):
                 )
                 limited.state.work = work
                 if isinstance(access, Changes):
-                    return await _answer_once(limited, work, handle)
-                return await handle(limited)
+                    response = await _answer_once(limited, work, handle)
+                else:
+                    response = await handle(limited)
+                await note_use(db, principal, now)
+                return response
 
         return in_one_transaction
 

@@ -32,7 +32,8 @@ async def _examine(program: Program, settings: Settings) -> bool:
         late = await health.problems(runtime.database, late_seconds=settings.worker_late_seconds)
     for problem in late:
         # Not a broken law: the doctor may be called while nothing is running.
-        out().print(f"[yellow]note[/]  {problem}")
+        out().print("[yellow]note[/] ", end=" ")
+        out().print(problem, markup=False)
     return healthy
 
 

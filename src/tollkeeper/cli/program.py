@@ -3,7 +3,8 @@
 import asyncio
 import getpass
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -12,8 +13,11 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from tollkeeper.infra.invariants import Invariant
+from tollkeeper.infra.migrate import require_migrated
 from tollkeeper.infra.runtime import Runtime
 from tollkeeper.infra.settings import Settings
 from tollkeeper.infra.unit_of_work import UnitOfWork, unit_of_work
@@ -22,18 +26,36 @@ from tollkeeper.kernel.scope import Actor, Scope
 from tollkeeper.providers.registry import find_provider
 
 Result = TypeVar("Result")
+_UNCUT = 100_000
 
 
 @cache
 def out() -> Console:
-    """Standard output: what was asked for."""
-    return Console(highlight=False, soft_wrap=True)
+    """Standard output: what was asked for. Off a terminal nothing is cut or wrapped."""
+    width = None if sys.stdout.isatty() else _UNCUT
+    return Console(highlight=False, soft_wrap=True, width=width)
 
 
 @cache
 def err() -> Console:
     """Standard error: what is said besides."""
     return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class Refusal(Exception):  # noqa: N818 - not every refusal is an error of ours
+    """Why a command cannot do what was asked, and what to do about it."""
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+
+def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Show rows as they are: what people typed is no markup."""
+    table = Table(*headers, box=None)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    out().print(table)
 
 
 DataDir = Annotated[
@@ -65,6 +87,7 @@ class Program:
     ) -> AsyncIterator[UnitOfWork]:
         """A unit of work of the operator, for an existing provider or (None) a new one."""
         async with self.open_runtime(settings) as runtime:
+            await require_migrated(runtime.operator)
             scope = Scope(ProviderId(new_uuid7()))
             if provider is not None:
                 async with runtime.operator.transaction() as db:

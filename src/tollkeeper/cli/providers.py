@@ -1,13 +1,13 @@
 """`tollkeeper providers`: who sells on this installation."""
 
 import typer
-from rich.table import Table
 
-from tollkeeper.cli.program import DataDir, Program, out, run_async, settings_with
+from tollkeeper.cli.program import DataDir, Program, out, print_table, run_async, settings_with
 from tollkeeper.kernel.clock import format_instant
-from tollkeeper.providers.create_provider import add_domain, create_provider
+from tollkeeper.providers.create_provider import add_domain, create_provider, remove_domain
 from tollkeeper.providers.registry import list_providers
 
+DOMAIN = typer.Argument(help="A host name of its own, such as billing.example.com.")
 SLUG = typer.Argument(help="The provider's name in addresses, such as `acme`.")
 
 
@@ -21,12 +21,12 @@ def add_to(cli: typer.Typer, program: Program) -> None:
 
         async def work() -> None:
             async with program.operate(settings_with(data_dir=data_dir)) as unit:
-                table = Table("slug", "name", "domains", "id", "created", box=None)
-                for one in await list_providers(unit.db):
-                    domains = ", ".join(one.domains)
-                    created = format_instant(one.created_at)
-                    table.add_row(one.slug, one.name, domains, str(one.id), created)
-                out().print(table)
+                found = await list_providers(unit.db)
+            rows = []
+            for one in found:
+                domains, created = ", ".join(one.domains), format_instant(one.created_at)
+                rows.append((one.slug, one.name, domains, str(one.id), created))
+            print_table(("slug", "name", "domains", "id", "created"), rows)
 
         run_async(work())
 
@@ -47,16 +47,25 @@ def add_to(cli: typer.Typer, program: Program) -> None:
         run_async(work())
 
     @group.command("add-domain")
-    def domain(
-        slug: str = SLUG,
-        domain: str = typer.Argument(help="A host name of its own, such as billing.example.com."),
-        data_dir: DataDir = None,
-    ) -> None:
+    def add(slug: str = SLUG, domain: str = DOMAIN, data_dir: DataDir = None) -> None:
         """Let a provider answer at a domain of its own."""
 
         async def work() -> None:
+            settings = settings_with(data_dir=data_dir)
+            async with program.operate(settings, slug) as unit:
+                added = await add_domain(unit, domain, settings.base_domains)
+            out().print(f"{slug} now answers at {added}.", markup=False)
+
+        run_async(work())
+
+    @group.command("remove-domain")
+    def remove(slug: str = SLUG, domain: str = DOMAIN, data_dir: DataDir = None) -> None:
+        """Let a provider no longer answer there."""
+
+        async def work() -> None:
             async with program.operate(settings_with(data_dir=data_dir), slug) as unit:
-                added = await add_domain(unit, domain)
-            out().print(f"{slug} now answers at {added}.")
+                removed = await remove_domain(unit, domain)
+            words = "no longer answers" if removed else "did not answer"
+            out().print(f"{slug} {words} at {domain}.", markup=False)
 
         run_async(work())

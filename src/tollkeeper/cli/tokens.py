@@ -1,9 +1,18 @@
 """`tollkeeper tokens`: access tokens, when one has none to ask the API with."""
 
-import typer
-from rich.table import Table
+from datetime import datetime
 
-from tollkeeper.cli.program import DataDir, Program, err, out, run_async, settings_with
+import typer
+
+from tollkeeper.cli.program import (
+    DataDir,
+    Program,
+    err,
+    out,
+    print_table,
+    run_async,
+    settings_with,
+)
 from tollkeeper.kernel.clock import format_instant
 from tollkeeper.kernel.ids import AccessTokenId
 from tollkeeper.kernel.pages import MAX_PER_PAGE, Page
@@ -16,6 +25,7 @@ from tollkeeper.providers.revoke_access_token import revoke_access_token
 SCOPE = typer.Option(Permission.WRITE, help="What the token may do.")
 PAGE = typer.Option(1, help="Which page of up to 200.")
 PROVIDER = typer.Option(DEFAULT_PROVIDER, "--provider", help="The provider's slug.")
+_LARGEST_ID = 2**63 - 1  # of a bigint
 
 
 def add_to(cli: typer.Typer, program: Program) -> None:
@@ -29,14 +39,13 @@ def add_to(cli: typer.Typer, program: Program) -> None:
         async def work() -> None:
             async with program.operate(settings_with(data_dir=data_dir), provider) as unit:
                 found = await list_access_tokens(unit, Page(page, MAX_PER_PAGE))
-            table = Table("id", "name", "scope", "status", "created", "last used", box=None)
+            rows = []
             for token in found.items:
-                used = format_instant(token.last_used_at) if token.last_used_at else "never"
-                created = format_instant(token.created_at)
-                table.add_row(
-                    str(token.id), token.name, token.permission, token.status, created, used
-                )
-            out().print(table)
+                what = (str(token.id), token.name, token.permission, token.status_at(unit.now))
+                instants = (token.created_at, token.expires_at, token.last_used_at)
+                rows.append((*what, *map(_shown, instants)))
+            headers = ("id", "name", "scope", "status", "created", "expires", "last used")
+            print_table(headers, rows)
 
         run_async(work())
 
@@ -59,7 +68,7 @@ def add_to(cli: typer.Typer, program: Program) -> None:
 
     @group.command("revoke")
     def revoke(
-        token_id: int = typer.Argument(help="The number before the bar."),
+        token_id: int = typer.Argument(help="The number before the bar.", min=1, max=_LARGEST_ID),
         provider: str = PROVIDER,
         data_dir: DataDir = None,
     ) -> None:
@@ -71,3 +80,7 @@ def add_to(cli: typer.Typer, program: Program) -> None:
             out().print(f"Token {token_id} is revoked.")
 
         run_async(work())
+
+
+def _shown(instant: datetime | None) -> str:
+    return format_instant(instant) if instant else "never"

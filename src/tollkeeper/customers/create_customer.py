@@ -8,6 +8,8 @@ from sqlalchemy.exc import IntegrityError
 from tollkeeper.customers import events, store
 from tollkeeper.customers.errors import EXTERNAL_ID_TAKEN
 from tollkeeper.customers.model import Customer
+from tollkeeper.customers.tables import EXTERNAL_ID_KEY
+from tollkeeper.infra.errors import violated_constraint
 from tollkeeper.infra.outbox import publish
 from tollkeeper.infra.unit_of_work import UnitOfWork
 from tollkeeper.kernel.ids import CustomerId, new_uuid7
@@ -32,6 +34,8 @@ async def create_customer(work: UnitOfWork, fields: Mapping[str, Any]) -> Custom
         async with work.db.begin_nested():
             await store.insert_customer(work.scope, work.db, customer)
     except IntegrityError as error:
+        if violated_constraint(error) != EXTERNAL_ID_KEY:
+            raise
         raise EXTERNAL_ID_TAKEN.error(
             f"external_id {customer.external_id!r} belongs to another customer"
         ) from error

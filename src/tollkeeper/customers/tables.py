@@ -5,6 +5,8 @@ from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 
 from tollkeeper.infra.tables import instant, metadata
 
+EXTERNAL_ID_KEY = "uq_customers_provider_id_external_id"
+
 customers = Table(
     "customers",
     metadata,
@@ -31,7 +33,7 @@ customers = Table(
             persisted=True,
         ),
     ),
-    UniqueConstraint("provider_id", "external_id"),
+    UniqueConstraint("provider_id", "external_id", name=EXTERNAL_ID_KEY),
     Index("ix_customers_search", "search", postgresql_using="gin"),
     Index("ix_customers_email", "provider_id", "email"),
 )

@@ -10,6 +10,8 @@ from sqlalchemy.exc import IntegrityError
 from tollkeeper.customers import queries, store
 from tollkeeper.customers.errors import EXTERNAL_ID_TAKEN, METADATA_INVALID
 from tollkeeper.customers.model import Customer, parse_metadata
+from tollkeeper.customers.tables import EXTERNAL_ID_KEY
+from tollkeeper.infra.errors import violated_constraint
 from tollkeeper.infra.unit_of_work import UnitOfWork
 from tollkeeper.kernel.errors import InvalidValue
 from tollkeeper.providers import audit
@@ -36,6 +38,8 @@ async def update_customer(work: UnitOfWork, reference: str, fields: Mapping[str,
         async with work.db.begin_nested():
             await store.update_customer(work.scope, work.db, after)
     except IntegrityError as error:
+        if violated_constraint(error) != EXTERNAL_ID_KEY:
+            raise
         raise EXTERNAL_ID_TAKEN.error(
             f"external_id {after.external_id!r} belongs to another customer"
         ) from error

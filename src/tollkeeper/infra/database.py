@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 import msgspec
+import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
@@ -26,7 +27,11 @@ JOBS_SCHEMA = "procrastinate"
 
 # A request that waits longer than this for a lock or a statement is better refused and retried.
 _APPLICATION_LIMITS = "-c lock_timeout=10s -c statement_timeout=60s"
-_SESSION = f"-c search_path={SCHEMA},{JOBS_SCHEMA} -c timezone=UTC"
+# Of what a server or a database may set by default, the code relies on these.
+_SESSION = (
+    f"-c search_path={SCHEMA},{JOBS_SCHEMA} -c timezone=UTC "
+    r"-c default_transaction_isolation=read\ committed"
+)
 _SET_PROVIDER = text("select set_config('tollkeeper.provider_id', :provider_id, true)")
 
 
@@ -63,22 +68,20 @@ def _to_json(value: Any) -> str:
     return _ENCODER.encode(value).decode()
 
 
+async def connect_directly(conninfo: str) -> psycopg.AsyncConnection:
+    """A connection of the driver's own, where each statement is a transaction.
+
+    For what is one statement by design: settling a batch, listening for changes.
+    """
+    return await psycopg.AsyncConnection.connect(conninfo, autocommit=True, prepare_threshold=0)
+
+
 class Database:
     """A pool of connections in one role. Transactions are begun and ended only here."""
 
     def __init__(self, conninfo: str, *, pool_size: int) -> None:
-        parameters = conninfo_to_dict(conninfo)
-        self._engine: AsyncEngine = create_async_engine(
-            make_url("postgresql+psycopg://"),
-            connect_args=parameters,
-            pool_size=pool_size,
-            max_overflow=0,
-            pool_timeout=5,
-            # One round trip more, and a restarted database costs no request its answer.
-            pool_pre_ping=True,
-            json_serializer=_to_json,
-            json_deserializer=partial(json.loads, parse_float=Decimal),
-        )
+        self._engine = _engine(conninfo, pool_size)
+        self._check_engine = _engine(conninfo, 1)
 
     @asynccontextmanager
     async def transaction(self, scope: Scope | None = None) -> AsyncIterator[AsyncConnection]:
@@ -91,8 +94,34 @@ class Database:
                 await enter_scope(scope, connection)
             yield connection
 
+    @asynccontextmanager
+    async def check(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction on a connection kept apart, for the question whether the database is well.
+
+        It reaches the database however busy the pool is.
+        """
+        async with self._check_engine.begin() as connection:
+            yield connection
+
     async def close(self) -> None:
         await self._engine.dispose()
+        await self._check_engine.dispose()
+
+
+def _engine(conninfo: str, pool_size: int) -> AsyncEngine:
+    return create_async_engine(
+        make_url("postgresql+psycopg://"),
+        connect_args=conninfo_to_dict(conninfo),
+        pool_size=pool_size,
+        max_overflow=0,
+        # What people typed does not belong in logs, and errors quote it.
+        hide_parameters=True,
+        pool_timeout=5,
+        # One round trip more, and a restarted database costs no request its answer.
+        pool_pre_ping=True,
+        json_serializer=_to_json,
+        json_deserializer=partial(json.loads, parse_float=Decimal),
+    )
 
 
 async def enter_scope(scope: Scope, connection: AsyncConnection) -> None:

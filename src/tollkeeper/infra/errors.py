@@ -1,7 +1,7 @@
 """Errors of the machine room: what the caller is told when the database is not at its best."""
 
 from psycopg import errors as pg
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from tollkeeper.kernel.errors import CodedError, ErrorCode
@@ -10,8 +10,8 @@ DATABASE_UNAVAILABLE = ErrorCode(
     "service.database_unavailable",
     503,
     "The database cannot be reached.",
-    "Nothing was recorded unless an earlier answer said so. Send the same request again, with the "
-    "same Idempotency-Key or request_id, after the time in Retry-After.",
+    "The request may or may not have been recorded. Send it again after the time in Retry-After, "
+    "with the same Idempotency-Key or request_id: then it counts once in either case.",
 )
 STORAGE_FULL = ErrorCode(
     "service.storage_full",
@@ -51,23 +51,38 @@ IDEMPOTENCY_KEY_INVALID = ErrorCode(
     "Send 1 to 255 printable ASCII characters without spaces, a UUID for instance.",
 )
 
-_BUSY = (pg.LockNotAvailable, pg.QueryCanceled, pg.DeadlockDetected, pg.SerializationFailure)
-_FULL = (pg.DiskFull, pg.OutOfMemory)
+
+def violated_constraint(error: IntegrityError) -> str | None:
+    """The name of the constraint that an insert or update ran against."""
+    return getattr(getattr(error.orig, "diag", None), "constraint_name", None)
+
+
+_BUSY = (
+    pg.LockNotAvailable,
+    pg.QueryCanceled,
+    pg.DeadlockDetected,
+    pg.SerializationFailure,
+    pg.OutOfMemory,
+)
 
 
 def coded(error: DBAPIError | PoolTimeoutError) -> CodedError | None:
     """The coded error that a failure of the database means for a caller, if it is a passing one."""
     if isinstance(error, PoolTimeoutError):
         return BUSY.error("all database connections are in use", retry_after_seconds=1)
-    cause = error.orig
+    return coded_cause(error.orig, connection_lost=error.connection_invalidated)
+
+
+def coded_cause(cause: BaseException | None, *, connection_lost: bool = False) -> CodedError | None:
+    """The same for what the driver raised."""
     words = str(cause)
-    if isinstance(cause, _FULL):
+    if isinstance(cause, pg.DiskFull):
         return STORAGE_FULL.error(
             "the database has no space left", private=words, retry_after_seconds=30
         )
     if isinstance(cause, _BUSY):
         return BUSY.error("the database is busy", private=words, retry_after_seconds=1)
-    if isinstance(cause, pg.OperationalError) or error.connection_invalidated:
+    if isinstance(cause, pg.OperationalError) or connection_lost:
         return DATABASE_UNAVAILABLE.error(
             "the database cannot be reached", private=words, retry_after_seconds=1
         )

@@ -21,16 +21,23 @@ class Invariant:
 _UNPROTECTED = text(
     """
     select c.relname
-      from pg_class c
+      from pg_class c,
+           format('(%s = current_provider())',
+                  case c.relname when 'providers' then 'id' else 'provider_id' end) as ours
      where c.relnamespace = cast(:schema as regnamespace) and c.relkind in ('r', 'p')
+       -- A partition is reached through the whole, unless somebody granted it by itself.
+       and not (c.relispartition and not has_table_privilege(:role, c.oid, 'select'))
        and (c.relname = 'providers'
             or exists (select from pg_attribute a
                         where a.attrelid = c.oid and a.attname = 'provider_id'))
        and not (c.relrowsecurity
-                and exists (select from pg_policy p
-                             where p.polrelid = c.oid
-                               and pg_get_expr(p.polqual, c.oid) like '%current_provider()%'
-                               and pg_get_expr(p.polwithcheck, c.oid) like '%current_provider()%'))
+                and exists (select from pg_policy p where p.polrelid = c.oid and p.polpermissive)
+                -- A row is visible when any policy lets it through, so each must be ours.
+                and not exists (
+                    select from pg_policy p
+                     where p.polrelid = c.oid and p.polpermissive
+                       and (pg_get_expr(p.polqual, c.oid), pg_get_expr(p.polwithcheck, c.oid))
+                           is distinct from (ours, ours)))
      order by 1
     """
 )
@@ -49,6 +56,12 @@ _DURABILITY = text(
      where name in ('fsync', 'full_page_writes', 'synchronous_commit') and setting = 'off'
     """
 )
+_FAILED_JOBS = text(
+    """
+    select task_name, count(*) as count, max(id) as last_id from procrastinate_jobs
+     where status in ('failed', 'aborted') group by task_name order by 1
+    """
+)
 _APPEND_ONLY = text(
     """
     select c.relname
@@ -63,7 +76,9 @@ _APPEND_ONLY = text(
 
 async def _row_security(runtime: Runtime) -> list[str]:
     async with runtime.operator.transaction() as db:
-        tables = (await db.execute(_UNPROTECTED, {"schema": SCHEMA})).scalars().all()
+        tables = (
+            (await db.execute(_UNPROTECTED, {"schema": SCHEMA, "role": APP_ROLE})).scalars().all()
+        )
     return [f"table {table} is not protected by row-level security" for table in tables]
 
 
@@ -91,6 +106,16 @@ async def _durable(runtime: Runtime) -> list[str]:
     return [f"PostgreSQL runs with {name} = {value}; turn it on" for name, value in settings]
 
 
+async def _failed_jobs(runtime: Runtime) -> list[str]:
+    async with runtime.operator.transaction() as db:
+        jobs = (await db.execute(_FAILED_JOBS)).all()
+    return [
+        f"{job.count} of {job.task_name} failed to the last attempt (the newest is {job.last_id}); "
+        "mend what the log names, then set status = 'todo', attempts = 0 in procrastinate_jobs"
+        for job in jobs
+    ]
+
+
 async def missing_append_only(db: AsyncConnection, *tables: str) -> list[str]:
     """Those of the tables that the database would let somebody change."""
     found = await db.execute(_APPEND_ONLY, {"schema": SCHEMA, "tables": list(tables)})
@@ -100,5 +125,6 @@ async def missing_append_only(db: AsyncConnection, *tables: str) -> list[str]:
 INVARIANTS = (
     Invariant("acknowledged means committed, and committed means on disk", _durable),
     Invariant("every table of a provider's is protected by row-level security", _row_security),
+    Invariant("no job has failed for good", _failed_jobs),
     Invariant("requests run as a role that row-level security binds", _application_role),
 )

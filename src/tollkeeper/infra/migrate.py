@@ -10,22 +10,28 @@ from functools import cache
 from importlib import resources
 
 import psycopg
+import structlog
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
-from tollkeeper.infra.database import JOBS_SCHEMA
+from tollkeeper.infra.database import JOBS_SCHEMA, Database
 from tollkeeper.infra.tables import APP_ROLE, SCHEMA
 
 OLDEST_POSTGRESQL = 15
 _LOCK = 7243392150118
 _SCRIPTS = "tollkeeper:migrations"
 _JOB_TABLES = "procrastinate_jobs"
+_HAS_REVISION = text("select to_regclass(:table) is not null")
+_REVISION = text("select max(version_num) from alembic_version")
+
+log = structlog.get_logger(__name__)
 
 
 class MigrationError(Exception):
@@ -35,33 +41,46 @@ class MigrationError(Exception):
 def migrate(operator: str) -> None:
     """Create or upgrade everything. `operator`: libpq connection string of the owning login.
 
-    Raises MigrationError where the login may not do what is needed or the server is too old.
+    A database that a newer version has migrated is left as it is: it was expanded for that one, and
+    still serves this one. Raises MigrationError where the login may not do what is needed, or the
+    server is too old or has another encoding than UTF-8.
     """
     with psycopg.connect(operator, autocommit=True) as connection:
         # Waited for without limit: whoever holds it is doing this very work.
         connection.execute("select pg_advisory_lock(%s)", (_LOCK,))
         connection.execute("set lock_timeout to '5s'")
-        _check_version(connection)
+        _check_server(connection)
         _prepare_roles_and_schemas(connection)
         with _alembic(operator) as config:
+            if _is_newer(config):
+                return
             command.upgrade(config, "head")
         connection.execute(
             sql.SQL("grant select on {}.alembic_version to {}").format(
                 sql.Identifier(SCHEMA), sql.Identifier(APP_ROLE)
             )
         )
+        _renew_functions(connection)
         _migrate_jobs(connection)
 
 
 def pending(operator: str) -> list[str]:
     """The revisions that this program has and the database lacks, oldest first."""
     with _alembic(operator) as config:
-        connection: Connection = config.attributes["connection"]
-        context = MigrationContext.configure(connection)
+        if _is_newer(config):
+            return []
         scripts = ScriptDirectory.from_config(config)
-        current = context.get_current_revision()
-        revisions = scripts.iterate_revisions("head", current or "base")
+        revisions = scripts.iterate_revisions("head", _current_revision(config) or "base")
         return [revision.revision for revision in revisions][::-1]
+
+
+async def require_migrated(operator: Database) -> None:
+    """Raise MigrationError, in words, where the database lacks the tables of this version."""
+    async with operator.check() as connection:
+        there = await connection.scalar(_HAS_REVISION, {"table": f"{SCHEMA}.alembic_version"})
+        current = await connection.scalar(_REVISION) if there else None
+    if (current or "") < newest_revision():
+        raise MigrationError("the database lacks migrations; run: tollkeeper migrate")
 
 
 @cache
@@ -73,9 +92,17 @@ def newest_revision() -> str:
 
 
 def check(operator: str) -> None:
-    """Compare the tables in code with those of the database; raises where they differ."""
+    """Compare the tables in code with those of the database; MigrationError where they differ.
+
+    A newer version's tables are not ours to judge.
+    """
     with _alembic(operator) as config:
-        command.check(config)
+        if _is_newer(config):
+            return
+        try:
+            command.check(config)
+        except CommandError as error:
+            raise MigrationError(f"the tables are not those of the code: {error}") from error
 
 
 @contextmanager
@@ -97,11 +124,34 @@ def _alembic(operator: str) -> Iterator[Config]:
     engine.dispose()
 
 
-def _check_version(connection: psycopg.Connection) -> None:
+def _current_revision(config: Config) -> str | None:
+    connection: Connection = config.attributes["connection"]
+    revision = MigrationContext.configure(connection).get_current_revision()
+    # Reading began a transaction; Alembic commits only those that it began itself.
+    connection.rollback()
+    return revision
+
+
+def _is_newer(config: Config) -> bool:
+    """Whether a newer version was here. Revisions are numbered."""
+    current = _current_revision(config) or ""
+    if current <= newest_revision():
+        return False
+    log.info("the database is newer than this version", revision=current, ours=newest_revision())
+    return True
+
+
+def _check_server(connection: psycopg.Connection) -> None:
     version = connection.info.server_version // 10_000
     if version < OLDEST_POSTGRESQL:
         raise MigrationError(
             f"this is PostgreSQL {version}; Tollkeeper needs {OLDEST_POSTGRESQL} or newer"
+        )
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise MigrationError(
+            f"the database {connection.info.dbname!r} has the encoding {encoding}, which cannot "
+            "hold every name; make one with: create database ... encoding 'UTF8' template template0"
         )
 
 
@@ -132,6 +182,23 @@ def _prepare_roles_and_schemas(connection: psycopg.Connection) -> None:
             f"create role {APP_ROLE} nologin; grant {APP_ROLE} to {user}; "
             f"grant create on database {connection.info.dbname} to {user};"
         ) from error
+
+
+def _renew_functions(connection: psycopg.Connection) -> None:
+    """Run every `sql/*.sql` of the program, in the order of their numbers.
+
+    They hold what is replaced rather than migrated: functions and views. Each may be run again.
+    """
+    scripts = [
+        script
+        for package in resources.files("tollkeeper").iterdir()
+        if (package / "sql").is_dir()
+        for script in (package / "sql").iterdir()
+        if script.name.endswith(".sql")
+    ]
+    with connection.transaction():
+        for script in sorted(scripts, key=lambda script: script.name):
+            _run(connection, script.read_text(encoding="utf-8"))
 
 
 def _migrate_jobs(connection: psycopg.Connection) -> None:

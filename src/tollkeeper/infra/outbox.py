@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
+from sqlalchemy import update
+
 from tollkeeper.infra.tables import facts
 from tollkeeper.infra.unit_of_work import UnitOfWork
 from tollkeeper.kernel.ids import new_uuid7
@@ -23,6 +25,15 @@ class Fact:
     name: str
     payload: Mapping[str, object]
     subject_id: UUID | None = None
+
+
+async def erase(work: UnitOfWork, subject_id: UUID) -> None:
+    """Forget what facts about the subject said; that they happened stays."""
+    await work.db.execute(
+        update(facts)
+        .where(facts.c.provider_id == work.scope.provider_id, facts.c.subject_id == subject_id)
+        .values(payload={})
+    )
 
 
 async def publish(work: UnitOfWork, fact: Fact) -> None:

@@ -16,6 +16,7 @@ class Runtime:
     """What faces and jobs are given. `database` is the application's, `operator` the owner's."""
 
     settings: Settings
+    urls: DatabaseUrls
     database: Database
     operator: Database
     jobs: JobQueue
@@ -31,7 +32,7 @@ async def open_runtime(
     database = Database(urls.application, pool_size=settings.database_pool_size)
     operator = Database(urls.operator, pool_size=2)
     try:
-        yield Runtime(settings, database, operator, jobs, clock, Metrics())
+        yield Runtime(settings, urls, database, operator, jobs, clock, Metrics())
     finally:
         await database.close()
         await operator.close()

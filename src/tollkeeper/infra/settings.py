@@ -34,6 +34,10 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="The address that the server listens on.")
     port: int = Field(8080, ge=1, le=65535, description="The port that the server listens on.")
     workers: int = Field(1, ge=1, le=256, description="How many server processes answer requests.")
+    public_scheme: Literal["http", "https"] = Field(
+        "http",
+        description="What callers reach the server by: `https` behind a proxy that ends TLS.",
+    )
     base_domains: Annotated[tuple[str, ...], NoDecode] = Field(
         ("localhost",),
         description="Host names under which each provider has a sub-domain, comma-separated: with "
@@ -45,6 +49,18 @@ class Settings(BaseSettings):
     )
     max_body_bytes: int = Field(
         1_048_576, ge=1024, description="The largest request body that is read, in bytes."
+    )
+    body_seconds: int = Field(
+        30, ge=1, description="How long a request's body may take to arrive, in seconds."
+    )
+    max_bulk_body_bytes: int = Field(
+        33_554_432, ge=1024, description="The same for `POST /usage/events`, which takes many."
+    )
+    usage_segment_megabytes: int = Field(
+        256, ge=1, description="How large a segment of the event log grows before the next begins."
+    )
+    usage_future_seconds: int = Field(
+        300, ge=0, description="How far in the future the timestamp of a usage event may lie."
     )
     idempotency_retention_hours: int = Field(
         48, ge=24, description="How long the answer to an `Idempotency-Key` is kept, in hours."

@@ -74,7 +74,12 @@ def configure_logging(settings: Settings, stream: TextIO = sys.stderr) -> None:
         _redact_event,
     ]
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        # What nobody will see costs nothing more.
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
@@ -106,16 +111,18 @@ def configure_logging(settings: Settings, stream: TextIO = sys.stderr) -> None:
 
 
 class Metrics:
-    """The figures at `/metrics`, for all processes of this installation on this machine.
+    """The figures at `/metrics`, for one `tollkeeper serve`.
 
-    Where METRICS_DIRECTORY is set (as `serve` does for its processes), counts are shared through
-    files in it; elsewhere they are this process's own.
+    It sets METRICS_DIRECTORY for its server processes and its job worker, which share their counts
+    through files there. Every other `serve` has figures of its own, a `tollkeeper worker` beside
+    it shows none.
     """
 
     def __init__(self) -> None:
         self._shared = METRICS_DIRECTORY in os.environ
         values.ValueClass = values.get_value_class()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
+        self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self.requests = Counter(
             "tollkeeper_http_requests",
             "Requests answered.",
@@ -129,6 +136,25 @@ class Metrics:
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
             registry=self.registry,
         )
+        self.jobs = Counter(
+            "tollkeeper_jobs",
+            "Jobs run: done, to be retried, or failed for good.",
+            ("job", "outcome"),
+            registry=self.registry,
+        )
+
+    def observe(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count and time an answered request."""
+        key = (method, route, status)
+        known = self._known.get(key)
+        if known is None:
+            # Looking a series up costs more than adding to it.
+            known = self._known[key] = (
+                self.requests.labels(method, route, str(status)),
+                self.duration.labels(method, route),
+            )
+        known[0].inc()
+        known[1].observe(seconds)
 
     def exposition(self) -> bytes:
         """The figures in Prometheus' text format."""

@@ -29,6 +29,8 @@ class Principal:
     provider: Provider
     token_id: AccessTokenId
     permission: Permission
+    expires_at: datetime | None = None
+    last_used_at: datetime | None = None
 
     @property
     def scope(self) -> Scope:
@@ -62,11 +64,22 @@ async def authenticate(
     matches = secret_matches(credential.secret, found.secret_hash)
     if not matches or token.status_at(now) != "active":
         raise _unauthenticated()
-    principal = Principal(found.provider, token.id, token.permission)
+    principal = Principal(
+        found.provider, token.id, token.permission, token.expires_at, token.last_used_at
+    )
     await enter_scope(principal.scope, db)
-    if token.last_used_at is None or now - token.last_used_at > _TOUCH_AFTER:
-        await store.touch_token(principal.scope, db, token.id, now)
     return principal
+
+
+async def note_use(db: AsyncConnection, principal: Principal, now: datetime) -> None:
+    """Write down that the token was used, once a minute.
+
+    To be called last in a transaction: the row is locked from here to the commit, and a revocation
+    must not wait for whatever else a request does.
+    """
+    last = principal.last_used_at
+    if last is None or now - last > _TOUCH_AFTER:
+        await store.touch_token(principal.scope, db, principal.token_id, now)
 
 
 def require(principal: Principal, needed: Permission) -> None:

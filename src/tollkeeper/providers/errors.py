@@ -50,9 +50,9 @@ OWN_ACCESS_TOKEN = ErrorCode(
     "Without one, `tollkeeper tokens issue` helps.",
 )
 TOKEN_EXPIRED_AT_BIRTH = ErrorCode(
-    "access_tokens.already_expired",
-    409,
-    "The time at which the token is to expire has passed.",
+    "access_tokens.expires_at_invalid",
+    422,
+    "The time at which the token is to expire is not a time, or has passed.",
     "Send a time in the future, or none for a token without an end.",
 )
 ACCESS_TOKEN_NOT_FOUND = ErrorCode(

@@ -15,10 +15,12 @@ async def issue_access_token(
 ) -> tuple[AccessToken, str]:
     """Create a token of the scope's provider; answers it with the text `<id>|<secret>`.
 
-    Raises access_tokens.already_expired.
+    Raises access_tokens.expires_at_invalid.
     """
     if expires_at is not None and expires_at <= work.now:
-        raise TOKEN_EXPIRED_AT_BIRTH.error("expires_at must be in the future")
+        sentence = "expires_at must be in the future"
+        detail = {"field": "expires_at", "code": TOKEN_EXPIRED_AT_BIRTH.code, "message": sentence}
+        raise TOKEN_EXPIRED_AT_BIRTH.error(sentence, details=[detail])
     secret = new_secret()
     token = await store.insert_token(
         work.scope,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import RowMapping, func, select, text, update
+from sqlalchemy import RowMapping, delete, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tollkeeper.kernel.ids import AccessTokenId, AuditEntryId
@@ -54,6 +54,16 @@ async def insert_domain(scope: Scope, db: AsyncConnection, domain: str, now: dat
             domain=domain, provider_id=scope.provider_id, created_at=now
         )
     )
+
+
+async def delete_domain(scope: Scope, db: AsyncConnection, domain: str) -> bool:
+    """Answers whether the domain was the provider's."""
+    result = await db.execute(
+        delete(provider_domains).where(
+            provider_domains.c.provider_id == scope.provider_id, provider_domains.c.domain == domain
+        )
+    )
+    return result.rowcount == 1
 
 
 async def insert_token(

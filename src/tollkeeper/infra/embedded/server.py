@@ -32,6 +32,7 @@ from tollkeeper.infra.embedded.layout import (
 from tollkeeper.infra.embedded.locks import FileLock, is_held_exclusively
 from tollkeeper.infra.embedded.log import last_lines
 from tollkeeper.infra.embedded.sockets import socket_directory
+from tollkeeper.infra.forks import no_forks
 
 __all__ = ["EmbeddedPostgres", "EmbeddedPostgresError", "wait_until_stopped"]
 
@@ -159,16 +160,18 @@ class EmbeddedPostgres:
         binaries = find_binaries(self._data.cluster_major())
         arguments = [str(self._data.path), str(binaries.folder), str(binaries.major)]
         passed = {name: os.environ[name] for name in _PASSED_ENVIRONMENT if name in os.environ}
-        with subprocess.Popen(  # noqa: S603
-            # -S and -P: the keeper needs no site-packages, and nothing of the current directory.
-            [sys.executable, "-S", "-P", "-X", "utf8", "-m", _KEEPER_MODULE, *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            cwd="/",
-            env=passed | {"PYTHONPATH": str(_PACKAGE_ROOT)},
-            start_new_session=True,
-        ) as keeper:
+        with no_forks():
+            keeper = subprocess.Popen(  # noqa: S603
+                # -S and -P: it needs no site-packages, and nothing of the current directory.
+                [sys.executable, "-S", "-P", "-X", "utf8", "-m", _KEEPER_MODULE, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                cwd="/",
+                env=passed | {"PYTHONPATH": str(_PACKAGE_ROOT)},
+                start_new_session=True,
+            )
+        with keeper:
             output = b""
             try:
                 output, _ = keeper.communicate(timeout=max(deadline - time.monotonic(), 0))

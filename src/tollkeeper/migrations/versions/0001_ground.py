@@ -165,7 +165,7 @@ def upgrade() -> None:
     run(append_only("audit_entries"))
     run(protect("customers", grants="select, insert, update, delete"))
     run(protect("idempotency_keys", grants="select, insert"))
-    run(protect("facts", grants="select, insert"))
+    run(protect("facts", grants="select, insert, update (payload)"))
     run(f"grant usage on all sequences in schema tollkeeper to {APP_ROLE}")
 
 

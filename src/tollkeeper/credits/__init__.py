@@ -1,0 +1,1 @@
+"""What they hold: credits in wallets, on a double-entry ledger."""

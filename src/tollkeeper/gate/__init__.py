@@ -1,0 +1,1 @@
+"""The hot path: record and settle usage, in groups, each group in one transaction."""

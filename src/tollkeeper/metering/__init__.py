@@ -1,0 +1,1 @@
+"""What they used: events recorded once, for ever, and rolled up by the hour."""
