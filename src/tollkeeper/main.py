@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tollkeeper.cli.app import run_cli
 from tollkeeper.cli.program import Program
+from tollkeeper.credits import invariants as credit_laws
 from tollkeeper.customers import invariants as customers
 from tollkeeper.infra import housekeeping
 from tollkeeper.infra import invariants as infra
@@ -17,13 +18,20 @@ from tollkeeper.infra.runtime import Runtime, open_runtime
 from tollkeeper.infra.settings import Settings
 from tollkeeper.infra.telemetry import configure_logging
 from tollkeeper.kernel.clock import SystemClock
+from tollkeeper.metering import invariants as metering_laws
 from tollkeeper.metering import jobs as metering
 from tollkeeper.providers import invariants as providers
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-INVARIANTS = (*infra.INVARIANTS, *providers.INVARIANTS, *customers.INVARIANTS)
+INVARIANTS = (
+    *infra.INVARIANTS,
+    *providers.INVARIANTS,
+    *customers.INVARIANTS,
+    *metering_laws.INVARIANTS,
+    *credit_laws.INVARIANTS,
+)
 
 
 def job_queue(conninfo: str) -> JobQueue:

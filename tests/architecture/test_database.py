@@ -23,6 +23,16 @@ _JOB = (
     "insert into procrastinate_jobs (queue_name, task_name, status) "
     "values ('default', 'tests:nothing', '{}')"
 )
+# What the owner of the database can do, and nobody should.
+_OPEN_EVENTS = "alter table usage_events disable trigger append_only"
+_OPEN_ENTRIES = "alter table credit_entries disable trigger append_only"
+_TWICE = (
+    "select usage_segment_switch(now()); insert into usage_events select dedupe_key, "
+    "provider_id, customer_id, occurred_at, recorded_at, transaction_no, segment_no + 1, "
+    "settled_against, amount, cost, balance_after, allowance_after, reason, request_id, key_id, "
+    "properties from usage_events "
+    "where segment_no = (select max(segment_no) - 1 from usage_segments)"
+)
 # What breaks each law of `doctor`: each of its statements, undone afterwards.
 BREAKS = {
     "acknowledged means committed, and committed means on disk": [
@@ -46,6 +56,28 @@ BREAKS = {
         "drop trigger append_only on audit_entries",
         "alter table audit_entries disable trigger append_only_whole",
     ],
+    "the ledger cannot be changed": ["drop trigger append_only on credit_entries"],
+    "usage events cannot be changed": ["drop trigger append_only on usage_events"],
+    "a wallet holds what its ledger entries sum to": [
+        "update credit_wallets set available = available + 1",
+        f"{_OPEN_ENTRIES}; update credit_entries set amount = amount + 1",
+    ],
+    "what is available is what is left of the grants": [
+        "update credit_wallets set lot_remaining = lot_remaining + 1",
+    ],
+    "each ledger entry starts where the one before it ended": [
+        f"{_OPEN_ENTRIES}; update credit_entries set from_after = from_after + 1",
+    ],
+    "every debit has its event, and every event its debit": [
+        f"{_OPEN_EVENTS}; update usage_events set cost = cost + 1",
+        f"{_OPEN_EVENTS}; delete from usage_events",
+    ],
+    "the hourly rollups equal the events": [
+        "update usage_rollups set amount = amount + 1",
+        "delete from usage_rollups",
+        f"{_OPEN_EVENTS}; delete from usage_events",
+    ],
+    "a request id is recorded once": [_TWICE],
     "every customer's time zone and currency is one that we can compute in": [
         "update customers set timezone = 'Mars/Olympus_Mons'",
         "update customers set currency = 'xyz'",
@@ -102,6 +134,11 @@ async def test_every_law_of_the_doctor_can_be_broken(
     seller = await new_seller()
     created = await seller.writer.post("/customers", json={"name": "A", "email": "a@example.com"})
     assert created.status_code == 201
+    customer = created.json()["data"]["id"]
+    grant = {"customer_id": customer, "amount": 10, "kind": "paid"}
+    assert (await seller.writer.post("/credits/grants", json=grant)).status_code == 201
+    use = {"customer_id": customer, "amount": 1, "reason": "calls", "request_id": "r"}
+    assert (await seller.writer.post("/credits/consume", json=use)).status_code == 200
     for statements in BREAKS[invariant.law]:
         async with runtime.operator.transaction() as db:
             undone = await db.begin_nested()

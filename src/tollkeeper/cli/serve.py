@@ -110,7 +110,8 @@ def _serve(program: Program, settings: Settings, address: str, *, with_jobs: boo
 
 def _heed_sigterm() -> None:
     """Let a new server process end by SIGTERM, which it would swallow with our own handler until it
-    has one of its own."""
+    has one of its own.
+    """
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
