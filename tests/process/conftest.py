@@ -155,9 +155,11 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         *("--workers", "2", "--host", "localhost"),
         TOLLKEEPER_LOG_LEVEL="warning",
     )
-    yield server.wait_until_ready()
-    server.stop()
-    wait_until_stopped(server.data_dir, PATIENCE_SECONDS)
+    try:
+        yield server.wait_until_ready()
+    finally:
+        server.stop()
+        wait_until_stopped(server.data_dir, PATIENCE_SECONDS)
 
 
 @pytest.fixture
