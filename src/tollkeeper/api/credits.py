@@ -19,7 +19,14 @@ from tollkeeper.api.documents import (
     piece_of,
     refusals,
 )
-from tollkeeper.api.fields import ExactNumber, Instant, OpaqueCursor, PositiveQuantity, Text
+from tollkeeper.api.fields import (
+    ExactNumber,
+    Instant,
+    Integer,
+    OpaqueCursor,
+    PositiveQuantity,
+    Text,
+)
 from tollkeeper.api.route import Reader, ResourceRoute, Writer
 from tollkeeper.credits import queries
 from tollkeeper.credits.grant_credits import grant_credits
@@ -67,9 +74,7 @@ class NewGrant(Body):
     customer_id: Text = Field(description="The customer's id or external id.")
     amount: PositiveQuantity
     kind: GrantKind
-    priority: Annotated[int, Field(strict=True, ge=-1000, le=1000)] = Field(
-        0, description="Lower burns first."
-    )
+    priority: Integer = Field(0, ge=-1000, le=1000, description="Lower burns first.")
     effective_at: Instant | None = Field(None, description="Now, if left out.")
     expires_at: Instant | None = Field(None, description="Never, if left out.")
     note: Text | None = None

@@ -48,6 +48,18 @@ def _digits(value: Any) -> Any:
 WholeNumber = Annotated[int, BeforeValidator(_digits)]
 
 
+def _integer(value: Any) -> Any:
+    # 3.0 is an integer to JSON Schema, "3" and true are none.
+    if isinstance(value, Decimal) and value == value.to_integral_value():
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InvalidValue("must be a whole number")
+    return value
+
+
+Integer = Annotated[int, BeforeValidator(_integer)]
+
+
 def _instant(value: Any) -> datetime:
     if not isinstance(value, str):
         raise InvalidValue("must be an RFC 3339 time with an offset such as '2026-01-31T00:00:00Z'")

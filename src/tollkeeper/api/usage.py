@@ -45,7 +45,7 @@ _EVENT: dict[str, Any] = {
             "anyOf": [
                 {"type": "integer", "minimum": 1, "maximum": 10**20 - 1},
                 {"type": "string", "pattern": r"^[1-9][0-9]{0,19}$"},
-                {"type": "number", "exclusiveMinimum": 0, "maximum": 10**20 - 1},
+                {"type": "number", "exclusiveMinimum": 0, "multipleOf": 0.01, "maximum": 10**12},
             ],
         },
         "reason": {**_TEXT, "description": "What was used: names the unit, such as `tokens`."},
