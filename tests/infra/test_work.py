@@ -56,8 +56,11 @@ class Workshop:
 
     @asynccontextmanager
     async def working(self, shutdown_seconds: float = PATIENCE_SECONDS) -> AsyncIterator[None]:
+        # One after the other: the order of what happens is then the order of what is told.
         work = asyncio.create_task(
-            self.queue.work({}, metrics=self.metrics, shutdown_seconds=shutdown_seconds)
+            self.queue.work(
+                {}, metrics=self.metrics, shutdown_seconds=shutdown_seconds, concurrency=1
+            )
         )
         try:
             yield

@@ -25,9 +25,10 @@ def test_make_run_passes_on_what_was_given_to_make_and_nothing_else(
 ) -> None:
     """`.env` and the environment speak for all the rest: PORT in somebody's shell is not ours."""
     shown = subprocess.run(
-        ["make", "-n", "run", *given],
+        ["make", "--no-print-directory", "-n", "run", *given],
         cwd=REPOSITORY,
-        env={**os.environ, "PORT": "1", "HOST": "somewhere", "MAKEFLAGS": ""},
+        # As in a fresh shell, even when these tests were started by make.
+        env={**os.environ, "PORT": "1", "HOST": "somewhere", "MAKEFLAGS": "", "MAKELEVEL": "0"},
         capture_output=True,
         text=True,
         check=True,
