@@ -64,6 +64,7 @@ clean: ## Remove what was made here, but not the data
 $(BIN)/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Tollkeeper needs Python 3.11 or newer; choose one with: make PYTHON=python3.12"; exit 1; }
+	@echo "Setting up .venv, this once; it takes less than a minute."
 	@$(PYTHON) -m venv .venv || \
 	  { rm -rf .venv; echo "Python cannot make a virtual environment (on Debian: apt install python3-venv)"; exit 1; }
 	@$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
-from fastapi.routing import iter_route_contexts
+from fastapi.routing import APIRoute, iter_route_contexts
 
 from tollkeeper import __version__
 from tollkeeper.api import access_tokens, audit, customers, error_pages, system
@@ -26,7 +26,8 @@ _DESCRIPTION = """Who may call, how much was used, what is owed: in agreement to
 Every answer is `{"data": ..., "meta": {...}}`, every error `{"error": {"code", "message",
 "details", "docs"}}`; each carries `X-Request-Id`. Times are RFC 3339 in UTC, money is an integer in
 minor units beside a lower-case `currency`, quantities are JSON numbers of exact digits.
-Send `Idempotency-Key` with any change, and repeat it without fear.
+Send `Idempotency-Key` with any change, and repeat it without fear; on usage, `request_id` does
+that, for ever.
 """
 
 
@@ -50,6 +51,7 @@ def create_app(runtime: Callable[[], AbstractAsyncContextManager[Runtime]]) -> F
         redirect_slashes=False,
         lifespan=lifespan,
         default_response_class=JsonResponse,
+        generate_unique_id_function=_operation_id,
     )
     v1 = APIRouter(prefix="/api/v1")
     for resource in RESOURCES:
@@ -69,6 +71,13 @@ def create_app(runtime: Callable[[], AbstractAsyncContextManager[Runtime]]) -> F
         return JsonResponse(document(app))
 
     return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    """The name of the method in a generated client: `list_customers`, `issue_access_tokens`."""
+    verb = route.name.strip("_")
+    noun = str(route.tags[0]).replace("-", "_") if route.tags else ""
+    return f"{verb}_{noun}".strip("_")
 
 
 async def _answered_before(request: Request) -> Response:

@@ -1,6 +1,7 @@
 """/credits: grants, the balance, the ledger. /credits/consume is a hot route: see usage.py."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -33,6 +34,7 @@ from tollkeeper.credits.grant_credits import grant_credits
 from tollkeeper.credits.model import Grant, GrantKind, GrantTerms, LedgerEntry
 from tollkeeper.kernel.clock import format_instant
 from tollkeeper.kernel.pages import MAX_PER_PAGE
+from tollkeeper.kernel.quantity import format_quantity
 
 router = APIRouter(
     prefix="/credits",
@@ -166,9 +168,9 @@ async def balance(parameters: Annotated[OfCustomer, Query()], work: Reader) -> R
     held = await queries.get_balance(work, parameters.customer_id)
     return answer(
         {
-            "balance": held.balance,
-            "held": held.held,
-            "available": held.available,
+            "balance": _exact(held.balance),
+            "held": _exact(held.held),
+            "available": _exact(held.available),
             "grants": [_describe(grant) for grant in held.grants],
         }
     )
@@ -189,8 +191,8 @@ def _describe(grant: Grant) -> dict[str, Any]:
         "customer_id": str(grant.customer_id),
         "kind": grant.kind,
         "priority": grant.priority,
-        "amount": grant.amount,
-        "remaining": grant.remaining,
+        "amount": _exact(grant.amount),
+        "remaining": _exact(grant.remaining),
         "effective_at": format_instant(grant.effective_at),
         "expires_at": grant.expires_at and format_instant(grant.expires_at),
         "state": grant.state,
@@ -204,10 +206,15 @@ def _describe_entry(entry: LedgerEntry) -> dict[str, Any]:
         "transaction_no": entry.transaction_no,
         "kind": entry.kind,
         "account": entry.account,
-        "change": entry.change,
-        "balance_before": entry.balance_before,
-        "balance_after": entry.balance_after,
+        "change": _exact(entry.change),
+        "balance_before": _exact(entry.balance_before),
+        "balance_after": _exact(entry.balance_after),
         "grant_id": entry.grant_id and str(entry.grant_id),
         "effective_at": format_instant(entry.effective_at),
         "recorded_at": format_instant(entry.recorded_at),
     }
+
+
+def _exact(value: Decimal) -> Decimal:
+    """All digits that count, and no zeros behind them."""
+    return Decimal(format_quantity(value))

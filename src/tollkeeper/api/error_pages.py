@@ -43,7 +43,7 @@ def explain(code: str) -> ErrorCode | None:
         code,
         422,
         f"The field or parameter {field} is {'missing' if fault == 'required' else 'not valid'}.",
-        f"The error's message says what {field} must be, and details lists every field at fault. "
+        f"The error's message says what {field} must be, and details names what is at fault. "
         "The reference shows what each route takes.",
     )
 

@@ -108,11 +108,12 @@ PositiveQuantity = Annotated[
         {
             "anyOf": [
                 {"type": "integer", "minimum": 1, "maximum": 10**20 - 1},
-                {"type": "string", "pattern": "^[1-9][0-9]{0,19}$"},
+                {"type": "string", "pattern": r"^[1-9][0-9]{0,19}(\.[0-9]{1,18})?$"},
                 {"type": "number", "exclusiveMinimum": 0, "multipleOf": 0.01, "maximum": 10**12},
             ],
-            "description": "Exactly: a number, or the text of one.",
-            "examples": [10000, "0.25"],
+            "description": "Exactly: a number, or the text of one, with at most 20 digits before "
+            "and 18 after the point. (Documents know only binary steps: finer ones are taken too.)",
+            "examples": [10000, "12.25"],
         }
     ),
 ]

@@ -1,6 +1,7 @@
 """For operators and readers: health, metrics, the OpenAPI document and its reference page."""
 
 from importlib import resources
+from importlib.resources.abc import Traversable
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, PlainTextResponse
@@ -42,6 +43,13 @@ _REFERENCE = """<!doctype html>
 """
 
 
+_NOT_BUILT = "The reference page's script was not built; run: make assets"
+
+
+def _script() -> Traversable:
+    return resources.files("tollkeeper.api").joinpath("static", "scalar.js.gz")
+
+
 @router.get("/healthz")
 async def healthz() -> Response:
     """The process is alive."""
@@ -73,18 +81,17 @@ async def metrics(request: Request) -> Response:
 @router.get("/api/reference")
 async def reference() -> Response:
     """The API, readable and to be tried out."""
+    if not _script().is_file():
+        return HTMLResponse(f"<p>{_NOT_BUILT}</p>", status_code=404)
     return HTMLResponse(_REFERENCE, headers={"Content-Security-Policy": _REFERENCE_POLICY})
 
 
 @router.get("/api/reference/scalar.js")
 async def reference_script(request: Request) -> Response:
     """The reference page's only script, from the package that `assets/assets.lock.json` names."""
-    script = resources.files("tollkeeper.api").joinpath("static", "scalar.js.gz")
+    script = _script()
     if not script.is_file():
-        return refused(
-            request,
-            UNKNOWN_PATH.error("the reference page's script was not built; run `make assets`"),
-        )
+        return refused(request, UNKNOWN_PATH.error(_NOT_BUILT))
     headers = {
         "Content-Encoding": "gzip",
         "Vary": "Accept-Encoding",

@@ -15,7 +15,11 @@ def add_to(cli: typer.Typer, program: Program) -> None:
         settings = settings_with(data_dir=data_dir)
         with reach_database(settings) as urls:
             missing = migrate.pending(urls.operator)
-            _report("the database has the tables of this version", missing, "missing migration {}")
+            _report(
+                "the database has the tables of this version",
+                missing,
+                "missing migration {}; run: tollkeeper migrate",
+            )
             # Without its tables, every other question would only say so again.
             healthy = not missing and run_async(_examine(program, settings))
         if not healthy:

@@ -39,9 +39,12 @@ def add_to(cli: typer.Typer, program: Program) -> None:
         """Add a provider. It answers at `<slug>.<base domain>`."""
 
         async def work() -> None:
-            async with program.operate(settings_with(data_dir=data_dir)) as unit:
+            settings = settings_with(data_dir=data_dir)
+            async with program.operate(settings) as unit:
                 made = await create_provider(unit, slug=slug, name=name or slug)
             out().print(f"Created provider {made.slug} ({made.id}).")
+            address = f"http://{made.slug}.{settings.base_domains[0]}:{settings.port}"
+            out().print(f"It answers at {address}, with tokens of its own.")
             out().print(f"Next: tollkeeper tokens issue --provider {made.slug} --name NAME")
 
         run_async(work())

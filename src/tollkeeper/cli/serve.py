@@ -1,15 +1,16 @@
 """`tollkeeper serve`: the server, its worker, and a first page to read."""
 
 import os
+import secrets
 import shlex
 import shutil
 import signal
 import socket
 import tempfile
-import time
 from functools import partial
+from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 import typer
@@ -43,15 +44,14 @@ def add_to(cli: typer.Typer, program: Program) -> None:
             True, help="Also run a job worker (elsewhere: `tollkeeper worker`)."
         ),
     ) -> None:
-        """Migrate, then answer requests until SIGTERM; requests in flight are finished first."""
+        """Migrate, then answer requests until Ctrl-C or SIGTERM; those in flight are finished."""
         settings = settings_with(data_dir=data_dir, host=host, port=port, workers=workers)
         configure_logging(settings)
         address = _free_address(settings)
-        started = time.monotonic()
         with reach_database(settings) as urls:
             migrate(urls.operator)
-            token = run_async(_first_start(program, settings))
-            _greet(settings, token, time.monotonic() - started)
+            first = run_async(_first_start(program, settings))
+            _greet(settings, first)
             _serve(program, settings, address, with_jobs=jobs)
 
 
@@ -115,21 +115,39 @@ def _heed_sigterm() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-async def _first_start(program: Program, settings: Settings) -> str | None:
+class _FirstStart(NamedTuple):
+    """The token that a first start made, and where it is kept."""
+
+    token: str
+    file: Path
+
+
+async def _first_start(program: Program, settings: Settings) -> _FirstStart | None:
+    kept: list[Path] = []
+
+    def keep(token: str) -> None:
+        kept.append(_keep_token(settings.data_dir, token))
+
     async with program.operate(settings) as unit:
-        return await bootstrap(unit, partial(_keep_token, settings.data_dir))
+        token = await bootstrap(unit, keep)
+    return _FirstStart(token, kept[0]) if token else None
 
 
-def _keep_token(data_dir: Path, token: str) -> None:
+def _keep_token(data_dir: Path, token: str) -> Path:
     """Write the token where only this user can read it, whole or not at all."""
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    kept = data_dir / TOKEN_FILE
+    if kept.exists():
+        # Another database's, whose only copy this may be.
+        kept = data_dir / f"{TOKEN_FILE}-{token.partition('|')[0]}-{secrets.token_hex(4)}"
     draft = data_dir / f"{TOKEN_FILE}.new"
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(token + "\n")
         file.flush()
         os.fsync(file.fileno())
-    draft.rename(data_dir / TOKEN_FILE)
+    draft.rename(kept)
+    return kept
 
 
 def _free_address(settings: Settings) -> str:
@@ -154,14 +172,16 @@ def _free_address(settings: Settings) -> str:
     return str(place[0])
 
 
-def _greet(settings: Settings, token: str | None, seconds: float) -> None:
+def _greet(settings: Settings, first: _FirstStart | None) -> None:
     shown = "localhost" if settings.host in {"127.0.0.1", "0.0.0.0", "::", "::1"} else settings.host  # noqa: S104
     url = f"http://{shown}:{settings.port}"
     token_file = settings.data_dir / TOKEN_FILE
-    out().print(f"\n[bold]Tollkeeper {__version__}[/] is at [bold]{url}[/] (in {seconds:.1f} s)")
-    out().print(f"API reference   {url}/api/reference")
-    if token is not None:
-        out().print(f"Admin token     {token}", markup=False)
+    out().print(f"\n[bold]Tollkeeper {__version__}[/] is at [bold]{url}[/]")
+    if resources.files("tollkeeper.api").joinpath("static", "scalar.js.gz").is_file():
+        out().print(f"API reference   {url}/api/reference")
+    if first is not None:
+        token_file = first.file
+        out().print(f"Admin token     {first.token}", markup=False)
         out().print(f"                shown this once, and kept in {token_file}", markup=False)
     elif token_file.is_file():
         out().print(f"Admin token     in {token_file}", markup=False)

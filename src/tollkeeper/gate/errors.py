@@ -13,14 +13,14 @@ INSUFFICIENT = ErrorCode(
     "credits.insufficient",
     402,
     "The customer's credits do not cover this use.",
-    "Nothing was recorded. `details` holds the balance and what was required; grant credits, or "
-    "give the customer an overdraft limit.",
+    "Nothing was recorded. `details` holds the balance and what was required; grant credits with "
+    "`POST /api/v1/credits/grants`, and send the same request again.",
 )
 LIMIT_REACHED = ErrorCode(
     "usage.limit_reached",
     429,
     "The customer's plan does not allow more of this.",
-    "Nothing was recorded. Wait for the next period, or change the plan.",
+    "Nothing was recorded. Send the request again when the limit has been raised or begins anew.",
 )
 REQUEST_ID_REUSED = ErrorCode(
     "usage.request_id_reused",

@@ -79,7 +79,7 @@ def parse_slug(text: str) -> str:
     """A provider's name in addresses: a DNS label (RFC 1123). Raises InvalidValue."""
     if not _SLUG.fullmatch(text):
         raise InvalidValue(
-            "must be 1 to 63 of a-z, 0-9 and '-', neither starting nor ending with '-'"
+            "the slug must be 1 to 63 of a-z, 0-9 and '-', neither starting nor ending with '-'"
         )
     return text
 
@@ -88,7 +88,9 @@ def parse_domain(text: str) -> str:
     """A host name of two labels or more, in lower case. Raises InvalidValue."""
     domain = text.lower().rstrip(".")
     if len(domain) > 253 or not _DOMAIN.fullmatch(domain):
-        raise InvalidValue("must be a host name such as 'billing.example.com', without a port")
+        raise InvalidValue(
+            "the domain must be a host name such as 'billing.example.com', without a port"
+        )
     return domain
 
 
