@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import httpx
+import psutil
 import pytest
 
 from tollkeeper.infra.embedded.server import wait_until_stopped
@@ -128,10 +129,13 @@ class Server:
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
-    def _children(self, pattern: str) -> list[int]:
-        command = ["pgrep", "-P", str(self.process.pid), "-f", pattern]
-        found = subprocess.run(command, capture_output=True, text=True, check=False)
-        return [int(line) for line in found.stdout.split()]
+    def _children(self, words: str) -> list[int]:
+        return [
+            child.pid
+            for child in psutil.process_iter(["cmdline", "ppid"])
+            if child.info["ppid"] == self.process.pid
+            and words in " ".join(child.info["cmdline"] or ())
+        ]
 
     def _status(self, path: str) -> int | None:
         response = self.get(path)

@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import httpx
+import psutil
 import psycopg
 import pytest
 from tests.process.conftest import COMMAND, PATIENCE_SECONDS, Server, StartServer, tollkeeper, until
@@ -20,8 +21,8 @@ ADA = {"name": "Ada Lovelace", "email": "ada@example.com"}
 
 def processes_naming(data_dir: Path) -> list[str]:
     """Command lines of living processes in which the data directory stands."""
-    listing = subprocess.run(["ps", "-eo", "args="], capture_output=True, text=True, check=True)
-    return [line for line in listing.stdout.splitlines() if str(data_dir) in line]
+    lines = [" ".join(one.info["cmdline"] or ()) for one in psutil.process_iter(["cmdline"])]
+    return [line for line in lines if str(data_dir) in line]
 
 
 def test_first_start_prints_a_curl_line_that_creates_a_customer(running: Server) -> None:

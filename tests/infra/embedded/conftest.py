@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 
@@ -85,12 +86,12 @@ class Machine:
 
     @staticmethod
     def _running(text: str) -> list[int]:
-        """`ps` does not show zombies with their arguments, so they do not count."""
-        listing = subprocess.run(
-            ["ps", "-ww", "-axo", "pid=,args="], capture_output=True, check=True
-        ).stdout.decode(errors="replace")
-        lines = [line.split(maxsplit=1) for line in listing.splitlines()]
-        return [int(line[0]) for line in lines if len(line) > 1 and text in line[1]]
+        """A zombie has no arguments left, so it does not count."""
+        return [
+            process.pid
+            for process in psutil.process_iter(["cmdline"])
+            if text in " ".join(process.info["cmdline"] or ())
+        ]
 
 
 @pytest.fixture(scope="session")
